@@ -1,0 +1,318 @@
+//! Contexts: one per CPU, made with the pool or on a late CPU's first use,
+//! freed with the pool and never before.
+//!
+//! The current CPU is only a hint for which context to take. What makes a call
+//! safe is the context's lock: a task that migrates, or whose CPU goes
+//! offline, keeps the context it took, and nobody frees it.
+
+use crate::compressor::{Compressor, ContextMemory, Provider};
+use crate::cpus::{self, Cpus};
+use crate::error::Error;
+use crate::report::{Report, Stats, Totals};
+use core::cell::Cell;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use crossbeam_utils::CachePadded;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Instant;
+
+/// How long a call waits, yielding, while every context is busy, before it
+/// takes a spare one. Far longer than any batch, so only a holder that was
+/// preempted or whose sink blocks is given up on.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+thread_local! {
+    /// Contexts that this thread holds: more than none inside a sink.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+type Boxed = Box<dyn Compressor>;
+
+/// A context and what it has done.
+struct Context {
+    compressor: Mutex<Boxed>,
+    memory: ContextMemory,
+    totals: CallTotals,
+}
+
+impl Context {
+    fn new(compressor: Boxed) -> Self {
+        let mut memory = compressor.memory();
+        memory.rest += size_of::<CachePadded<Slot>>();
+        Self {
+            compressor: Mutex::new(compressor),
+            memory,
+            totals: CallTotals::default(),
+        }
+    }
+
+    /// The context, unless someone holds it.
+    ///
+    /// A caller's sink may panic while it holds the lock. Codec contexts start
+    /// every page afresh, so the poison means nothing.
+    #[inline]
+    fn try_lock(&self) -> Option<MutexGuard<'_, Boxed>> {
+        match self.compressor.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+/// What was done with one context, both ways.
+#[derive(Debug, Default)]
+pub(crate) struct CallTotals {
+    pub(crate) compress: Totals,
+    pub(crate) decompress: Totals,
+}
+
+/// Where a possible CPU's context is or will be.
+#[derive(Default)]
+struct Slot {
+    context: OnceLock<Context>,
+    /// Someone is making the context, or failed to.
+    claimed: AtomicBool,
+}
+
+/// All contexts of a pool.
+pub(crate) struct Contexts {
+    provider: Box<dyn Provider>,
+    /// One slot per possible CPU, by Linux' number.
+    slots: Box<[CachePadded<Slot>]>,
+    /// Contexts of no CPU, for calls that find all others busy. Kept for the
+    /// next such call; see [`Contexts::spare`].
+    spares: Mutex<Vec<Boxed>>,
+    spare_totals: CallTotals,
+    neighbour_calls: AtomicU64,
+    spare_calls: AtomicU64,
+    late_contexts: AtomicU64,
+    failed_contexts: AtomicU64,
+}
+
+impl Contexts {
+    /// Makes the contexts of all CPUs online.
+    ///
+    /// # Errors
+    /// [`Error::Context`] for the first that cannot be made; those made before
+    /// it are freed.
+    pub(crate) fn new(provider: Box<dyn Provider>, cpus: &Cpus) -> Result<Self, Error> {
+        let slots: Box<[CachePadded<Slot>]> =
+            (0..cpus.possible).map(|_| CachePadded::default()).collect();
+        for &cpu in &cpus.online {
+            let compressor = provider
+                .make_context(cpu)
+                .map_err(|reason| Error::Context { cpu, reason })?;
+            let slot = &slots[cpu];
+            slot.claimed.store(true, Ordering::Relaxed);
+            slot.context.get_or_init(|| Context::new(compressor));
+        }
+        Ok(Self {
+            provider,
+            slots,
+            spares: Mutex::default(),
+            spare_totals: CallTotals::default(),
+            neighbour_calls: AtomicU64::new(0),
+            spare_calls: AtomicU64::new(0),
+            late_contexts: AtomicU64::new(0),
+            failed_contexts: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn provider(&self) -> &dyn Provider {
+        &*self.provider
+    }
+
+    /// A context for the calling thread's use alone. `None` only if every one
+    /// stays busy and no spare one can be made.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Lease<'_>> {
+        let home = cpus::current();
+        self.try_cpu(home).or_else(|| self.take_elsewhere(home))
+    }
+
+    #[inline]
+    fn try_cpu(&self, cpu: usize) -> Option<Lease<'_>> {
+        let context = self.slots.get(cpu)?.context.get()?;
+        let guard = context.try_lock()?;
+        Some(Lease::new(self, Held::Context(guard, &context.totals)))
+    }
+
+    /// The home context is busy, or not there yet.
+    #[cold]
+    fn take_elsewhere(&self, home: usize) -> Option<Lease<'_>> {
+        self.make_late(home);
+        // Home first: it may have just been made or freed up.
+        let sweep = || {
+            let count = self.slots.len();
+            (0..count)
+                .map(|i| (home + i) % count)
+                .find_map(|cpu| Some((cpu, self.try_cpu(cpu)?)))
+        };
+        let asked = Instant::now();
+        loop {
+            if let Some((cpu, lease)) = sweep() {
+                if cpu != home {
+                    self.neighbour_calls.fetch_add(1, Ordering::Relaxed);
+                }
+                return Some(lease);
+            }
+            // Inside a sink of this very thread, waiting could be for
+            // ourselves.
+            if HELD.get() > 0 || asked.elapsed() > PATIENCE {
+                return self.spare(home);
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Makes the context of a CPU that came online after the pool was made:
+    /// once, by whoever comes first; others use a neighbour meanwhile.
+    fn make_late(&self, cpu: usize) {
+        let Some(slot) = self.slots.get(cpu) else {
+            return;
+        };
+        if slot.context.get().is_some() || slot.claimed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match self.provider.make_context(cpu) {
+            Ok(compressor) => {
+                slot.context.get_or_init(|| Context::new(compressor));
+                self.late_contexts.fetch_add(1, Ordering::Relaxed);
+            }
+            // Not tried again: a neighbour serves this CPU from now on.
+            Err(_) => {
+                self.failed_contexts.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// A context of no CPU. This is what keeps a sink that calls the pool
+    /// again, or that waits for another thread which does, from a deadlock.
+    fn spare(&self, home: usize) -> Option<Lease<'_>> {
+        self.spare_calls.fetch_add(1, Ordering::Relaxed);
+        let kept = lock(&self.spares).pop();
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => self.provider.make_context(home).ok()?,
+        };
+        Some(Lease::new(self, Held::Spare(Some(compressor))))
+    }
+
+    /// What all contexts did.
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            neighbour_calls: self.neighbour_calls.load(Ordering::Relaxed),
+            spare_calls: self.spare_calls.load(Ordering::Relaxed),
+            late_contexts: self.late_contexts.load(Ordering::Relaxed),
+            failed_contexts: self.failed_contexts.load(Ordering::Relaxed),
+            ..Stats::default()
+        };
+        let totals = self.made().map(|context| &context.totals);
+        for totals in totals.chain([&self.spare_totals]) {
+            stats.compress += totals.compress.read();
+            stats.decompress += totals.decompress.read();
+        }
+        stats
+    }
+
+    /// The memory of each CPU's context, by CPU, and of the spares.
+    pub(crate) fn memory(&self) -> (Vec<(usize, ContextMemory)>, Vec<ContextMemory>) {
+        let contexts = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter_map(|(cpu, slot)| Some((cpu, slot.context.get()?.memory)))
+            .collect();
+        let spares = lock(&self.spares)
+            .iter()
+            .map(|spare| spare.memory())
+            .collect();
+        (contexts, spares)
+    }
+
+    /// Bytes of the table that the contexts hang in.
+    pub(crate) fn table_bytes(&self) -> usize {
+        let made = self.made().count();
+        // A made context counts its own slot.
+        size_of::<Self>() + (self.slots.len() - made) * size_of::<CachePadded<Slot>>()
+    }
+
+    fn made(&self) -> impl Iterator<Item = &Context> {
+        self.slots.iter().filter_map(|slot| slot.context.get())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+enum Held<'a> {
+    Context(MutexGuard<'a, Boxed>, &'a CallTotals),
+    /// `Some` until the lease ends.
+    Spare(Option<Boxed>),
+}
+
+/// A context in use by one thread, given back on drop.
+pub(crate) struct Lease<'a> {
+    contexts: &'a Contexts,
+    held: Held<'a>,
+}
+
+impl<'a> Lease<'a> {
+    #[inline]
+    fn new(contexts: &'a Contexts, held: Held<'a>) -> Self {
+        HELD.set(HELD.get() + 1);
+        Self { contexts, held }
+    }
+
+    /// Adds a call's report to what `which` direction has done.
+    #[inline]
+    pub(crate) fn account(&self, which: impl Fn(&CallTotals) -> &Totals, report: &Report) {
+        match &self.held {
+            Held::Context(_, totals) => which(totals).add_locked(report),
+            Held::Spare(_) => which(&self.contexts.spare_totals).add_shared(report),
+        }
+    }
+}
+
+impl Drop for Lease<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
+        if let Held::Spare(compressor) = &mut self.held {
+            let mut spares = lock(&self.contexts.spares);
+            // As many spares are kept as there are CPUs to use them at once.
+            if spares.len() < self.contexts.slots.len() {
+                spares.extend(compressor.take());
+            }
+        }
+    }
+}
+
+impl Deref for Lease<'_> {
+    type Target = dyn Compressor;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        match &self.held {
+            Held::Context(guard, _) => &***guard,
+            Held::Spare(compressor) => &**compressor
+                .as_ref()
+                .expect("a spare leaves its lease only on drop"),
+        }
+    }
+}
+
+impl DerefMut for Lease<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match &mut self.held {
+            Held::Context(guard, _) => &mut ***guard,
+            Held::Spare(compressor) => &mut **compressor
+                .as_mut()
+                .expect("a spare leaves its lease only on drop"),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Compress memory pages in batches: on Intel's In-Memory Analytics
+//! Accelerator where there is one, in software elsewhere.
+//!
+//! Make a [`Pool`], hand it pages, get every page's own result:
+//!
+//! - [`Outcome::Compressed`]: bytes, their codec, and who made them;
+//! - [`Outcome::SameFilled`]: the page repeats one word, and cost no codec;
+//! - [`Outcome::Incompressible`]: a value, not an error;
+//! - or a [`PageError`] with its cause, which costs no other page anything.
+//!
+//! Every call returns a [`Report`]: how many pages hardware did, how many
+//! software did, and why. Nothing falls back in silence.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`pool`] | the pool and its builder |
+//! | [`outcome`] | one page's result, and the page at rest |
+//! | [`report`] | a batch's and a pool's counts |
+//! | [`page`] | unit sizes, lists of pages, same-filled pages |
+//! | [`compressor`] | the trait a backend implements |
+
+#![forbid(unsafe_code)]
+
+mod backend;
+pub mod codec;
+pub mod compressor;
+mod context;
+mod cpus;
+pub mod error;
+pub mod outcome;
+pub mod page;
+pub mod pool;
+pub mod report;
+
+pub use codec::Codec;
+pub use error::Error;
+pub use outcome::{Compressed, Outcome, PageError, PerformedBy, Stored, StoredBuf};
+pub use page::{Pages, UnitSize, Units};
+pub use pagepress_fallback::Corrupt;
+#[cfg(feature = "zstd")]
+pub use pagepress_fallback::zstd::train_dictionary as train_zstd_dictionary;
+pub use pool::{Backend, Builder, Pool};
+pub use report::{FallbackReason, Report, Stats};

@@ -1,0 +1,472 @@
+//! The pool: what users make and call.
+
+use crate::backend::software::{Settings, Software};
+use crate::codec::Codec;
+use crate::compressor::{
+    CompressDelivery, ContextMemory, DecompressDelivery, Decompressed, PageSink, Provider,
+};
+use crate::context::Contexts;
+use crate::cpus::Cpus;
+use crate::error::Error;
+use crate::outcome::{Outcome, PageError, Stored, StoredBuf};
+use crate::page::{Pages, UnitSize};
+use crate::report::{FallbackReason, Report, Stats};
+use core::convert::Infallible;
+use core::fmt;
+use core::ops::ControlFlow;
+use std::sync::Arc;
+
+/// What a pool compresses with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Backend {
+    /// A device if there is one, software otherwise. Every page that software
+    /// does for want of a device is counted as a fallback, with the reason.
+    #[default]
+    Auto,
+    /// Software, by choice.
+    Software,
+}
+
+/// Makes a [`Pool`].
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    backend: Backend,
+    codec: Option<Codec>,
+    level: Option<i32>,
+    unit: UnitSize,
+    accept_limit: Option<usize>,
+    dictionary: Option<Box<[u8]>>,
+}
+
+impl Builder {
+    /// What to compress with. [`Backend::Auto`] if never said.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// The pages' format. If never said, the fastest that the backend has: lz4
+    /// in software, or the first codec in [`Codec::ALL`] that this build has.
+    #[must_use]
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.codec = Some(codec);
+        self
+    }
+
+    /// The codec's level: zstd has -7 to 19, deflate 1 to 9, lz4 only 1. The
+    /// default is 1 for all.
+    #[must_use]
+    pub fn level(mut self, level: i32) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// The size of the pages, 4 KiB if never said.
+    #[must_use]
+    pub fn unit_size(mut self, unit: UnitSize) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// The most bytes a compressed page may have, from 1 to the unit size less
+    /// one, which is the default. A page that needs more is incompressible.
+    #[must_use]
+    pub fn accept_limit(mut self, bytes: usize) -> Self {
+        self.accept_limit = Some(bytes);
+        self
+    }
+
+    /// A dictionary for zstd, as [`train_zstd_dictionary`] makes. Pages
+    /// compressed with it can only be read by a pool that has it too.
+    ///
+    /// [`train_zstd_dictionary`]: crate::train_zstd_dictionary
+    #[must_use]
+    pub fn zstd_dictionary(mut self, dictionary: impl Into<Box<[u8]>>) -> Self {
+        self.dictionary = Some(dictionary.into());
+        self
+    }
+
+    /// Makes the pool, with the contexts of all CPUs online.
+    ///
+    /// # Errors
+    /// [`Error`] if the settings contradict each other, this build lacks the
+    /// codec, or memory for a context is lacking.
+    pub fn build(self) -> Result<Pool, Error> {
+        let max = self.unit.bytes() - 1;
+        let accept_limit = self.accept_limit.unwrap_or(max);
+        if !(1..=max).contains(&accept_limit) {
+            return Err(Error::AcceptLimit {
+                limit: accept_limit,
+                max,
+            });
+        }
+        let codec = self.codec.unwrap_or_else(|| {
+            Codec::ALL
+                .into_iter()
+                .find(|codec| codec.is_built())
+                .unwrap_or(Codec::Lz4)
+        });
+        Pool::with_provider(Software::new(Settings {
+            codec,
+            level: self.level,
+            unit: self.unit,
+            accept_limit,
+            dictionary: self.dictionary,
+            fallback: match self.backend {
+                Backend::Auto => Some(FallbackReason::NotBuilt),
+                Backend::Software => None,
+            },
+        })?)
+    }
+}
+
+/// Compresses and decompresses pages in batches, on whatever the host has.
+///
+/// A pool owns one context per CPU. A call takes the context of the CPU it
+/// runs on, or a neighbour's if that is busy, works through its pages with it,
+/// and hands every page's own result to the caller straight from the context's
+/// dst buffer. Calls allocate nothing and take one lock, uncontended as a rule.
+///
+/// Clones are handles to the same pool; the last one dropped frees it.
+///
+/// ```
+/// use pagepress::{Backend, Codec, Outcome, Pool};
+///
+/// # fn main() -> Result<(), pagepress::Error> {
+/// let pool = Pool::builder().backend(Backend::Software).codec(Codec::Lz4).build()?;
+/// let pages = vec![vec![0u8; 4096], b"page ".repeat(820)[..4096].to_vec()];
+///
+/// let mut store = vec![None; pages.len()];
+/// let report = pool.compress_batch(&pages, |i, outcome| match outcome {
+///     Ok(outcome) => store[i] = Some(outcome.to_stored(&pages[i])),
+///     Err(error) => eprintln!("page {i}: {error}"),
+/// });
+/// assert_eq!((report.software_pages(), report.same_filled_pages()), (1, 1));
+///
+/// let stored: Vec<_> = store.iter().flatten().map(|page| page.as_stored()).collect();
+/// pool.decompress_batch(&stored, |i, page| assert_eq!(page, Ok(&pages[i][..])));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    contexts: Arc<Contexts>,
+}
+
+impl Pool {
+    /// Settings for a new pool.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A pool over contexts of the caller's own making.
+    ///
+    /// # Errors
+    /// [`Error::Context`] if one of them cannot be made.
+    pub fn with_provider(provider: impl Provider + 'static) -> Result<Self, Error> {
+        let contexts = Contexts::new(Box::new(provider), &Cpus::of_this_host())?;
+        Ok(Self {
+            contexts: Arc::new(contexts),
+        })
+    }
+
+    /// The codec of this pool's pages.
+    #[must_use]
+    pub fn codec(&self) -> Codec {
+        self.contexts.provider().codec()
+    }
+
+    /// The size of this pool's pages.
+    #[must_use]
+    pub fn unit_size(&self) -> UnitSize {
+        self.contexts.provider().unit_size()
+    }
+
+    /// What the contexts compress with, for people: `software`, for instance.
+    #[must_use]
+    pub fn backend_name(&self) -> &str {
+        self.contexts.provider().name()
+    }
+
+    /// How many pages a context works on at once. A hint for the size of
+    /// batches; any other works too.
+    #[must_use]
+    pub fn batch_hint(&self) -> usize {
+        self.contexts.provider().batch_hint()
+    }
+
+    /// Compresses a batch of pages, handing each one's result to `sink` with
+    /// its index.
+    ///
+    /// The order of the results is the backend's: software keeps the batch's,
+    /// a device hands over pages as they complete. Bytes that a result shows
+    /// are gone when the sink returns. The sink may call the pool again.
+    pub fn compress_batch<P: Pages + ?Sized>(
+        &self,
+        pages: &P,
+        mut sink: impl FnMut(usize, Result<Outcome<'_>, PageError>),
+    ) -> Report {
+        self.run_compress(pages, &mut |index, outcome| {
+            sink(index, outcome);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// As [`compress_batch`](Self::compress_batch), for a sink that can fail:
+    /// its first error ends the call.
+    ///
+    /// # Errors
+    /// The sink's own. Pages not handed over by then never are.
+    pub fn try_compress_batch<P: Pages + ?Sized, E>(
+        &self,
+        pages: &P,
+        mut sink: impl FnMut(usize, Result<Outcome<'_>, PageError>) -> Result<(), E>,
+    ) -> Result<Report, E> {
+        let mut failed = None;
+        let report = self.run_compress(pages, &mut |index, outcome| {
+            keep_error(&mut failed, sink(index, outcome))
+        });
+        failed.map_or(Ok(report), Err)
+    }
+
+    /// Decompresses a batch of pages, showing each to `sink`, with its index,
+    /// where the context has it.
+    ///
+    /// As for the order and lifetime of results, see
+    /// [`compress_batch`](Self::compress_batch).
+    pub fn decompress_batch(
+        &self,
+        pages: &[Stored<'_>],
+        mut sink: impl FnMut(usize, Result<&[u8], PageError>),
+    ) -> Report {
+        let to = |index, page: Result<&[u8], PageError>| {
+            sink(index, page);
+            Ok::<(), Infallible>(())
+        };
+        let mut shown = Shown {
+            sink: to,
+            failed: None,
+        };
+        self.run_decompress(pages, &mut shown)
+    }
+
+    /// As [`decompress_batch`](Self::decompress_batch), for a sink that can
+    /// fail: its first error ends the call.
+    ///
+    /// # Errors
+    /// The sink's own. Pages not shown by then never are.
+    pub fn try_decompress_batch<E>(
+        &self,
+        pages: &[Stored<'_>],
+        sink: impl FnMut(usize, Result<&[u8], PageError>) -> Result<(), E>,
+    ) -> Result<Report, E> {
+        let mut shown = Shown { sink, failed: None };
+        let report = self.run_decompress(pages, &mut shown);
+        shown.failed.map_or(Ok(report), Err)
+    }
+
+    /// Decompresses a batch of pages into the caller's own memory: page `i`
+    /// into `rooms[i]`. Software writes there directly.
+    ///
+    /// `done` learns of each page's end; after an error, the page's room holds
+    /// unspecified bytes.
+    ///
+    /// # Panics
+    /// If there are fewer rooms than pages.
+    pub fn decompress_batch_into<R: AsMut<[u8]>>(
+        &self,
+        pages: &[Stored<'_>],
+        rooms: &mut [R],
+        done: impl FnMut(usize, Result<(), PageError>),
+    ) -> Report {
+        assert!(
+            rooms.len() >= pages.len(),
+            "{} pages for {} rooms",
+            pages.len(),
+            rooms.len()
+        );
+        self.run_decompress(pages, &mut Rooms { rooms, done })
+    }
+
+    /// Compresses one page into memory of its own.
+    ///
+    /// # Errors
+    /// The page's [`PageError`].
+    pub fn compress(&self, page: &[u8]) -> Result<StoredBuf, PageError> {
+        let mut result = None;
+        self.compress_batch(&[page], |_, outcome| {
+            result = Some(outcome.map(|outcome| outcome.to_stored(page)));
+        });
+        result.expect("every page of a batch is handed over")
+    }
+
+    /// Decompresses one page into memory of its own.
+    ///
+    /// # Errors
+    /// The page's [`PageError`].
+    pub fn decompress(&self, page: Stored<'_>) -> Result<Vec<u8>, PageError> {
+        let mut room = vec![0; self.unit_size().bytes()];
+        self.decompress_into(page, &mut room)?;
+        Ok(room)
+    }
+
+    /// Decompresses one page into `room`, which must be of the unit size.
+    ///
+    /// # Errors
+    /// The page's [`PageError`]; `room` then holds unspecified bytes.
+    pub fn decompress_into(&self, page: Stored<'_>, room: &mut [u8]) -> Result<(), PageError> {
+        let mut result = None;
+        self.decompress_batch_into(&[page], &mut [room], |_, done| result = Some(done));
+        result.expect("every page of a batch is handed over")
+    }
+
+    /// What the pool did since it was made.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.contexts.stats()
+    }
+
+    /// The bytes the pool holds.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let (contexts, spares) = self.contexts.memory();
+        Memory {
+            contexts,
+            spares,
+            table: self.contexts.table_bytes(),
+        }
+    }
+
+    fn run_compress<'s, P: Pages + ?Sized>(
+        &self,
+        pages: &P,
+        sink: &'s mut crate::compressor::CompressSink<'s>,
+    ) -> Report {
+        let mut delivery = CompressDelivery::new(sink);
+        match self.contexts.take() {
+            Some(mut context) => {
+                context.compress(&pages, &mut delivery);
+                context.account(|totals| &totals.compress, delivery.report());
+            }
+            None => {
+                let _ = (0..pages.len())
+                    .try_for_each(|index| delivery.failed(index, PageError::NoContext));
+            }
+        }
+        *delivery.report()
+    }
+
+    fn run_decompress(&self, pages: &[Stored<'_>], sink: &mut dyn PageSink) -> Report {
+        let mut delivery = DecompressDelivery::new(sink);
+        match self.contexts.take() {
+            Some(mut context) => {
+                context.decompress(pages, &mut delivery);
+                context.account(|totals| &totals.decompress, delivery.report());
+            }
+            None => {
+                let _ = (0..pages.len())
+                    .try_for_each(|index| delivery.failed(index, PageError::NoContext));
+            }
+        }
+        *delivery.report()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("provider", self.contexts.provider())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Remembers a sink's error and says whether to go on.
+fn keep_error<E>(failed: &mut Option<E>, result: Result<(), E>) -> ControlFlow<()> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            *failed = Some(error);
+            ControlFlow::Break(())
+        }
+    }
+}
+
+/// Shows pages where the context has them.
+struct Shown<F, E> {
+    sink: F,
+    failed: Option<E>,
+}
+
+impl<F, E> PageSink for Shown<F, E>
+where
+    F: FnMut(usize, Result<&[u8], PageError>) -> Result<(), E>,
+{
+    fn room(&mut self, _index: usize) -> Option<&mut [u8]> {
+        None
+    }
+
+    fn done(
+        &mut self,
+        index: usize,
+        result: Result<Decompressed<'_>, PageError>,
+    ) -> ControlFlow<()> {
+        let page = result.map(|page| match page {
+            Decompressed::At(bytes) => bytes,
+            Decompressed::InRoom => unreachable!("no room was given"),
+        });
+        keep_error(&mut self.failed, (self.sink)(index, page))
+    }
+}
+
+/// Has pages written to the caller's memory.
+struct Rooms<'a, R, F> {
+    rooms: &'a mut [R],
+    done: F,
+}
+
+impl<R, F> PageSink for Rooms<'_, R, F>
+where
+    R: AsMut<[u8]>,
+    F: FnMut(usize, Result<(), PageError>),
+{
+    fn room(&mut self, index: usize) -> Option<&mut [u8]> {
+        Some(self.rooms[index].as_mut())
+    }
+
+    fn done(
+        &mut self,
+        index: usize,
+        result: Result<Decompressed<'_>, PageError>,
+    ) -> ControlFlow<()> {
+        (self.done)(index, result.map(|_| ()));
+        ControlFlow::Continue(())
+    }
+}
+
+/// The bytes a pool holds, by part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Each context, with its CPU's number.
+    pub contexts: Vec<(usize, ContextMemory)>,
+    /// Spare contexts, made for calls that found all others busy.
+    pub spares: Vec<ContextMemory>,
+    /// The table that the contexts hang in.
+    pub table: usize,
+}
+
+impl Memory {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        let contexts = self.contexts.iter().map(|(_, memory)| memory);
+        self.table
+            + contexts
+                .chain(&self.spares)
+                .map(ContextMemory::total)
+                .sum::<usize>()
+    }
+}

@@ -1,0 +1,193 @@
+//! Raw deflate (RFC 1951) that Intel's IAA can read back: zlib-rs writes it,
+//! libdeflate reads it.
+//!
+//! The device keeps a history of 4096 bytes and refuses a dynamic block whose
+//! code-length repeat runs from the literal/length lengths into the distance
+//! lengths. zlib-rs honours both: a window of 2^12, and, like all of zlib's
+//! family, the two sets of lengths run-length coded apart. libdeflate's
+//! encoder promises neither, but its decoder is the fastest that builds with
+//! cargo alone, and reads any deflate, whatever its window.
+
+use crate::probe::Probe;
+use crate::{Corrupt, NotCompressed, PageCodec};
+use zlib_rs::{Deflate as Encoder, DeflateFlush, Status};
+
+/// log2 of the history that the device keeps (IAA specification 2.1, 3.8:
+/// 4096 bytes).
+const WINDOW_BITS: u8 = 12;
+
+/// What zlib-rs allocates for one encoder at a window of 2^12 (a test counts
+/// it): hash heads, chains, window, pending and symbol buffers.
+const ENCODER_BYTES: usize = 239_232;
+
+/// The default level: one greedy pass, fixed Huffman codes.
+pub const DEFAULT_LEVEL: i32 = 1;
+
+/// The levels that [`Deflate::new`] takes.
+pub const LEVELS: core::ops::RangeInclusive<i32> = 1..=9;
+
+/// One deflate context: an encoder and a decoder.
+pub struct Deflate {
+    encoder: Encoder,
+    decoder: ffi::Decoder,
+    probe: Option<Box<Probe>>,
+    unit: usize,
+}
+
+impl core::fmt::Debug for Deflate {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Deflate")
+            .field("unit", &self.unit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Deflate {
+    /// A context for pages of `unit` bytes, at a level from [`LEVELS`].
+    ///
+    /// Returns `None` if libdeflate could not allocate its decoder.
+    ///
+    /// # Panics
+    /// If `level` is outside [`LEVELS`].
+    #[must_use]
+    pub fn new(unit: usize, level: i32) -> Option<Self> {
+        assert!(LEVELS.contains(&level), "deflate has no level {level}");
+        Some(Self {
+            encoder: Encoder::new(level, false, WINDOW_BITS),
+            decoder: ffi::Decoder::new()?,
+            probe: Some(Box::default()),
+            unit,
+        })
+    }
+
+    /// The same context without the probe for random pages: every page is
+    /// compressed in full. For measuring the probe.
+    #[must_use]
+    pub fn without_probe(mut self) -> Self {
+        self.probe = None;
+        self
+    }
+}
+
+impl PageCodec for Deflate {
+    /// zlib's conservative bound for a window and hash that are not its
+    /// defaults (`deflateBound` in zlib's deflate.c). A smaller buffer would
+    /// let the encoder stop midway, and zlib-rs 0.6.8 does not fully reset a
+    /// stream that did: some fifteen such pages later it panics.
+    fn dst_bytes(&self) -> usize {
+        self.unit + self.unit.div_ceil(8) + self.unit.div_ceil(64) + 5
+    }
+
+    fn compress(
+        &mut self,
+        page: &[u8],
+        dst: &mut [u8],
+        limit: usize,
+    ) -> Result<usize, NotCompressed> {
+        if dst.len() < self.dst_bytes() {
+            return Err(NotCompressed::Failed(
+                "deflate: the dst buffer is below the worst case",
+            ));
+        }
+        if self
+            .probe
+            .as_mut()
+            .is_some_and(|probe| probe.looks_random(page))
+        {
+            return Err(NotCompressed::Incompressible);
+        }
+        self.encoder.reset();
+        match self.encoder.compress(page, dst, DeflateFlush::Finish) {
+            Ok(Status::StreamEnd) => {}
+            Ok(_) => return Err(NotCompressed::Failed("deflate: the stream did not end")),
+            Err(error) => return Err(NotCompressed::Failed(error.as_str())),
+        }
+        match usize::try_from(self.encoder.total_out()) {
+            Ok(n) if n <= limit => Ok(n),
+            _ => Err(NotCompressed::Incompressible),
+        }
+    }
+
+    fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
+        self.decoder.decompress(src, page)
+    }
+
+    fn state_bytes(&self) -> usize {
+        let probe = if self.probe.is_some() {
+            size_of::<Probe>()
+        } else {
+            0
+        };
+        ENCODER_BYTES + ffi::DECODER_BYTES + probe
+    }
+}
+
+/// The calls into libdeflate.
+///
+/// Its safe wrapper crate hides how much of the input was read, so it cannot
+/// tell a page followed by stray bytes from a whole one.
+mod ffi {
+    #![expect(unsafe_code, reason = "libdeflate is C")]
+
+    use crate::Corrupt;
+    use core::ptr::NonNull;
+    use libdeflate_sys as sys;
+
+    /// What libdeflate allocates for a decoder (a test counts it).
+    pub(super) const DECODER_BYTES: usize = 11_544;
+
+    pub(super) struct Decoder(NonNull<sys::libdeflate_decompressor>);
+
+    // SAFETY: the decoder is a plain heap block without thread affinity
+    // (libdeflate.h: "A single decompressor is not safe to use by multiple
+    // threads concurrently. However, different threads may use different
+    // decompressors"), owned by this value alone and used through `&mut`.
+    unsafe impl Send for Decoder {}
+
+    impl Decoder {
+        pub(super) fn new() -> Option<Self> {
+            // SAFETY: takes nothing; returns an owned block or null.
+            NonNull::new(unsafe { sys::libdeflate_alloc_decompressor() }).map(Self)
+        }
+
+        pub(super) fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
+            let (mut read, mut written) = (0, 0);
+            // SAFETY: `self.0` is a live decoder that `&mut self` makes ours
+            // alone. libdeflate reads at most `src.len()` bytes at `src` and
+            // writes at most `page.len()` at `page`, whatever the input
+            // (libdeflate.h documents `in_nbytes` and `out_nbytes_avail` as
+            // the buffers' sizes); both are live slices that do not overlap.
+            // The last two pointers are to locals that outlive the call.
+            let code = unsafe {
+                sys::libdeflate_deflate_decompress_ex(
+                    self.0.as_ptr(),
+                    src.as_ptr().cast(),
+                    src.len(),
+                    page.as_mut_ptr().cast(),
+                    page.len(),
+                    &raw mut read,
+                    &raw mut written,
+                )
+            };
+            match code {
+                sys::libdeflate_result_LIBDEFLATE_SUCCESS if written != page.len() => {
+                    Err(Corrupt::ShortPage)
+                }
+                sys::libdeflate_result_LIBDEFLATE_SUCCESS if read != src.len() => {
+                    Err(Corrupt::TrailingBytes)
+                }
+                sys::libdeflate_result_LIBDEFLATE_SUCCESS => Ok(()),
+                sys::libdeflate_result_LIBDEFLATE_INSUFFICIENT_SPACE => Err(Corrupt::LongPage),
+                _ => Err(Corrupt::BadStream),
+            }
+        }
+    }
+
+    impl Drop for Decoder {
+        fn drop(&mut self) {
+            // SAFETY: the pointer came from libdeflate_alloc_decompressor, is
+            // freed here and nowhere else, and is not used again.
+            unsafe { sys::libdeflate_free_decompressor(self.0.as_ptr()) };
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Software codecs for memory pages.
+//!
+//! This floor knows pages and bytes, and nothing of pools, batches or devices.
+//! Every codec is a context taken by `&mut`, made once and reused for page
+//! after page: [`PageCodec`]. The caller owns the destination; nothing is
+//! allocated per page.
+//!
+//! | module | format | written by | read by |
+//! |---|---|---|---|
+//! | [`lz4`] | LZ4 block, no length prefix | lz4_flex | liblz4 |
+//! | [`zstd`] | zstd frame without magic, size or checksum | libzstd | libzstd |
+//! | [`deflate`] | raw deflate, history of at most 4096 bytes | zlib-rs | libdeflate |
+//!
+//! Why these libraries: `benches/README.md` has the measurements.
+
+#[cfg(feature = "deflate")]
+pub mod deflate;
+#[cfg(feature = "lz4")]
+pub mod lz4;
+pub mod probe;
+#[cfg(feature = "zstd")]
+pub mod zstd;
+
+/// A codec's reusable state, able to compress one page after another.
+///
+/// "Page" is the pool's unit: 4 KiB by default, a power of two up to 64 KiB.
+/// A context is made for one page size and used for that size alone.
+pub trait PageCodec: Send {
+    /// Bytes that `dst` must hold for [`compress`](Self::compress): the
+    /// codec's worst case where it cannot be told to stop, one page otherwise.
+    fn dst_bytes(&self) -> usize;
+
+    /// Compresses `page` into `dst`, accepting at most `limit` bytes.
+    ///
+    /// Returns the bytes written, always in `1..=limit`. `limit` is at most
+    /// `page.len() - 1`, so a result is always smaller than its page. What
+    /// lies in `dst` beyond the returned length is unspecified.
+    ///
+    /// # Errors
+    /// [`NotCompressed::Incompressible`] if the result would exceed `limit`,
+    /// [`NotCompressed::Failed`] if the codec itself failed.
+    fn compress(
+        &mut self,
+        page: &[u8],
+        dst: &mut [u8],
+        limit: usize,
+    ) -> Result<usize, NotCompressed>;
+
+    /// Decompresses `src` into `page`, filling it exactly.
+    ///
+    /// `src` may be anything: no input reads or writes out of bounds, panics
+    /// or loops.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if `src` is not exactly one stream of this codec that makes
+    /// `page.len()` bytes. `page` then holds unspecified bytes.
+    fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt>;
+
+    /// Bytes this context holds on the heap for its codecs' states.
+    fn state_bytes(&self) -> usize;
+}
+
+/// Why [`PageCodec::compress`] made no bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotCompressed {
+    /// The page does not fit the limit when compressed. Not an error.
+    Incompressible,
+    /// The codec failed, for the reason named. The page may well be
+    /// compressible: treating this as [`Incompressible`](Self::Incompressible)
+    /// would hide a fault.
+    Failed(&'static str),
+}
+
+/// Why [`PageCodec::decompress`] refused its input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corrupt {
+    /// The bytes are no valid stream of this codec, or end too early.
+    BadStream,
+    /// The stream is valid but makes fewer bytes than a page.
+    ShortPage,
+    /// The stream makes more bytes than a page.
+    LongPage,
+    /// Bytes follow the end of the stream.
+    TrailingBytes,
+}
+
+impl Corrupt {
+    /// What is wrong, as a phrase that completes "the compressed page ...".
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::BadStream => "is damaged or cut short",
+            Self::ShortPage => "decodes to less than a page",
+            Self::LongPage => "decodes to more than a page",
+            Self::TrailingBytes => "is followed by stray bytes",
+        }
+    }
+}
+
+impl core::fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "the compressed page {}", self.reason())
+    }
+}
+
+impl core::error::Error for Corrupt {}
