@@ -1,0 +1,159 @@
+//! How often the probe for random pages is wrong, counted over the pages of
+//! this machine's files.
+//!
+//! `cargo bench --bench probe -- [PAGES] [PATH...]` walks the paths (/usr and
+//! /var if none are named) until it has seen that many distinct pages
+//! (1,000,000 if not said; 0 for all), then prints, for each codec and level,
+//! how many of them would have fitted in less than a page and how many of
+//! those the probe rejects.
+
+use pagepress_benches::{PAGE, args};
+use pagepress_fallback::deflate::Deflate;
+use pagepress_fallback::probe::Probe;
+use pagepress_fallback::zstd::Zstd;
+use pagepress_fallback::{NotCompressed, PageCodec};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Pages taken from one file at most, so that no single one decides.
+const FILE_MAX: usize = 16_384;
+
+struct Judge {
+    name: String,
+    codec: Box<dyn PageCodec>,
+    fitting: u64,
+    wronged: u64,
+    unfit: u64,
+    caught: u64,
+}
+
+fn main() {
+    let mut args = args();
+    let wanted = match args.first().and_then(|arg| arg.parse::<u64>().ok()) {
+        Some(n) => {
+            args.remove(0);
+            if n == 0 { u64::MAX } else { n }
+        }
+        None => 1_000_000,
+    };
+    if args.is_empty() {
+        args = ["/usr", "/var"].map(str::to_owned).into();
+    }
+    let mut judges: Vec<Judge> = [-1, 1, 3]
+        .map(|level| {
+            let codec = Zstd::new(PAGE, level, None).expect("memory for a context");
+            judge(format!("zstd {level}"), codec.without_probe())
+        })
+        .into_iter()
+        .chain([1, 6].map(|level| {
+            let codec = Deflate::new(PAGE, level).expect("memory for a context");
+            judge(format!("deflate {level}"), codec.without_probe())
+        }))
+        .collect();
+
+    let mut probe = Probe::default();
+    let mut dst = vec![0; 2 * PAGE];
+    let hasher = RandomState::new();
+    let mut seen = HashSet::new();
+    let mut rejected = 0u64;
+    for_each_page(args.iter().map(PathBuf::from).collect(), |page| {
+        if pagepress::page::same_filled(page).is_some() || !seen.insert(hasher.hash_one(page)) {
+            return true;
+        }
+        let random = probe.looks_random(page);
+        rejected += u64::from(random);
+        for judge in &mut judges {
+            judge.look(page, random, &mut dst);
+        }
+        (seen.len() as u64) < wanted
+    });
+
+    println!(
+        "{} distinct pages of {}, {rejected} rejected by the probe",
+        seen.len(),
+        args.join(" ")
+    );
+    println!("codec        fit in 4095  wrongly rejected   per 10,000  do not fit  of them caught");
+    for judge in &judges {
+        let per = judge.wronged as f64 / judge.fitting.max(1) as f64 * 1e4;
+        println!(
+            "{:<11} {:>12} {:>17} {:>12.3} {:>11} {:>14.1} %",
+            judge.name,
+            judge.fitting,
+            judge.wronged,
+            per,
+            judge.unfit,
+            judge.caught as f64 / judge.unfit.max(1) as f64 * 100.0,
+        );
+    }
+}
+
+fn judge(name: String, codec: impl PageCodec + 'static) -> Judge {
+    Judge {
+        name,
+        codec: Box::new(codec),
+        fitting: 0,
+        wronged: 0,
+        unfit: 0,
+        caught: 0,
+    }
+}
+
+impl Judge {
+    fn look(&mut self, page: &[u8], random: bool, dst: &mut [u8]) {
+        match self.codec.compress(page, dst, PAGE - 1) {
+            Ok(_) => {
+                self.fitting += 1;
+                self.wronged += u64::from(random);
+            }
+            Err(NotCompressed::Incompressible) => {
+                self.unfit += 1;
+                self.caught += u64::from(random);
+            }
+            Err(NotCompressed::Failed(reason)) => panic!("{}: {reason}", self.name),
+        }
+    }
+}
+
+/// Shows every page of every regular file below `paths`, last ones padded with
+/// zeroes, until `look` says that is enough. What cannot be read is passed by.
+fn for_each_page(mut paths: Vec<PathBuf>, mut look: impl FnMut(&[u8]) -> bool) {
+    paths.reverse();
+    while let Some(path) = paths.pop() {
+        let Ok(kind) = fs::symlink_metadata(&path).map(|meta| meta.file_type()) else {
+            continue;
+        };
+        if kind.is_dir() {
+            let Ok(entries) = fs::read_dir(&path) else {
+                continue;
+            };
+            let mut inside: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+            inside.sort_by(|a, b| b.cmp(a));
+            paths.extend(inside);
+        } else if kind.is_file() {
+            let Ok(mut file) = File::open(&path) else {
+                continue;
+            };
+            let mut page = Vec::with_capacity(PAGE);
+            for _ in 0..FILE_MAX {
+                page.clear();
+                if file
+                    .by_ref()
+                    .take(PAGE as u64)
+                    .read_to_end(&mut page)
+                    .is_err()
+                    || page.is_empty()
+                {
+                    break;
+                }
+                page.resize(PAGE, 0);
+                if !look(&page) {
+                    return;
+                }
+            }
+        }
+    }
+}
