@@ -7,7 +7,7 @@ use crate::probe::Probe;
 use crate::{Corrupt, NotCompressed, PageCodec};
 use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd::zstd_safe::{
-    CCtx, CParameter, DCtx, DParameter, ErrorCode, FrameFormat, get_error_name, is_error_kind,
+    CCtx, CParameter, DCtx, DParameter, FrameFormat, get_error_name, is_error_kind,
 };
 
 /// The default level: the lowest that entropy-codes literals, which is the
@@ -16,6 +16,11 @@ pub const DEFAULT_LEVEL: i32 = 1;
 
 /// The levels that [`Zstd::new`] takes: negative ones trade ratio for speed.
 pub const LEVELS: core::ops::RangeInclusive<i32> = -7..=19;
+
+/// Room that libzstd wants beyond what it writes: its bit writer stores whole
+/// words, and it refuses anything below the longest frame header (18 bytes).
+/// Without it, a page would be refused at a limit of exactly its own size.
+const SLACK: usize = 32;
 
 /// One zstd context: an encoder and a decoder, with their dictionary if any.
 pub struct Zstd {
@@ -104,13 +109,9 @@ impl Zstd {
     }
 }
 
-fn is(code: ErrorCode, kind: ZSTD_ErrorCode) -> bool {
-    is_error_kind(code, kind)
-}
-
 impl PageCodec for Zstd {
     fn dst_bytes(&self) -> usize {
-        self.unit
+        self.unit + SLACK
     }
 
     fn compress(
@@ -119,11 +120,11 @@ impl PageCodec for Zstd {
         dst: &mut [u8],
         limit: usize,
     ) -> Result<usize, NotCompressed> {
-        if dst.len() < limit {
+        let Some(dst) = dst.get_mut(..limit + SLACK) else {
             return Err(NotCompressed::Failed(
                 "zstd: the dst buffer is below the limit",
             ));
-        }
+        };
         if self
             .probe
             .as_mut()
@@ -131,22 +132,21 @@ impl PageCodec for Zstd {
         {
             return Err(NotCompressed::Incompressible);
         }
-        self.encoder
-            .compress2(&mut dst[..limit], page)
-            .map_err(|code| {
-                if is(code, ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) {
-                    NotCompressed::Incompressible
-                } else {
-                    NotCompressed::Failed(get_error_name(code))
-                }
-            })
+        match self.encoder.compress2(dst, page) {
+            Ok(n) if n <= limit => Ok(n),
+            Ok(_) => Err(NotCompressed::Incompressible),
+            Err(code) if is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) => {
+                Err(NotCompressed::Incompressible)
+            }
+            Err(code) => Err(NotCompressed::Failed(get_error_name(code))),
+        }
     }
 
     fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
         match self.decoder.decompress(page, src) {
             Ok(n) if n == page.len() => Ok(()),
             Ok(_) => Err(Corrupt::ShortPage),
-            Err(code) if is(code, ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) => {
+            Err(code) if is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) => {
                 Err(Corrupt::LongPage)
             }
             Err(_) => Err(Corrupt::BadStream),

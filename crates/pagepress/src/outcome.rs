@@ -2,6 +2,7 @@
 //! [`StoredBuf`]), and when it goes wrong ([`PageError`]).
 
 use crate::codec::Codec;
+use core::fmt;
 use pagepress_fallback::Corrupt;
 
 /// Who compressed or decompressed a page.
@@ -29,7 +30,7 @@ impl PerformedBy {
 }
 
 /// A compressed page: its bytes and their format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Compressed<'a> {
     codec: Codec,
     bytes: &'a [u8],
@@ -96,7 +97,7 @@ impl Outcome<'_> {
 }
 
 /// A page at rest, as the caller hands it back for decompression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stored<'a> {
     /// Compressed bytes with their format.
@@ -126,7 +127,7 @@ impl<'a> Stored<'a> {
 }
 
 /// A page at rest that owns its bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoredBuf {
     /// Compressed bytes with their format.
@@ -153,6 +154,31 @@ impl StoredBuf {
             Self::SameFilled(word) => Stored::SameFilled(*word),
             Self::Raw(bytes) => Stored::Raw(bytes),
         }
+    }
+}
+
+// Pages are shown by their length: a dump of their bytes serves nobody, and may
+// be somebody's secrets.
+
+impl fmt::Debug for Compressed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Compressed({}, {} bytes)", self.codec, self.bytes.len())
+    }
+}
+
+impl fmt::Debug for Stored<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compressed(page) => fmt::Debug::fmt(page, f),
+            Self::SameFilled(word) => write!(f, "SameFilled({word:#018x})"),
+            Self::Raw(bytes) => write!(f, "Raw({} bytes)", bytes.len()),
+        }
+    }
+}
+
+impl fmt::Debug for StoredBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.as_stored(), f)
     }
 }
 
