@@ -316,3 +316,157 @@ impl DerefMut for Lease<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Codec;
+    use crate::compressor::{CompressDelivery, DecompressDelivery};
+    use crate::outcome::Stored;
+    use crate::page::{Pages, UnitSize};
+    use std::sync::Arc;
+
+    /// Counts its contexts, and fails for the CPUs it is told to.
+    #[derive(Debug, Default)]
+    struct Counted {
+        alive: Arc<AtomicU64>,
+        made: Arc<AtomicU64>,
+        fails_for: Vec<usize>,
+    }
+
+    struct Idle(Arc<AtomicU64>);
+
+    impl Drop for Idle {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Compressor for Idle {
+        fn compress(&mut self, _: &dyn Pages, _: &mut CompressDelivery<'_>) {}
+        fn decompress(&mut self, _: &[Stored<'_>], _: &mut DecompressDelivery<'_>) {}
+        fn memory(&self) -> ContextMemory {
+            ContextMemory::default()
+        }
+    }
+
+    impl Provider for Counted {
+        fn name(&self) -> &str {
+            "idle"
+        }
+        fn codec(&self) -> Codec {
+            Codec::Lz4
+        }
+        fn unit_size(&self) -> UnitSize {
+            UnitSize::DEFAULT
+        }
+        fn make_context(&self, cpu: usize) -> Result<Boxed, String> {
+            if self.fails_for.contains(&cpu) {
+                return Err("no memory, says the test".into());
+            }
+            self.made.fetch_add(1, Ordering::Relaxed);
+            self.alive.fetch_add(1, Ordering::Relaxed);
+            Ok(Box::new(Idle(self.alive.clone())))
+        }
+    }
+
+    fn cpus(possible: usize, online: impl Into<Vec<usize>>) -> Cpus {
+        Cpus {
+            possible,
+            online: online.into(),
+        }
+    }
+
+    /// CPUs of a host where the one this thread runs on, and any it might move
+    /// to, came online only after the pool was made.
+    fn all_late() -> (Cpus, usize) {
+        let here = Cpus::of_this_host().possible;
+        (cpus(here + 1, [here]), here)
+    }
+
+    #[test]
+    fn a_context_that_cannot_be_made_leaves_none_behind() {
+        let provider = Counted {
+            fails_for: vec![5],
+            ..Counted::default()
+        };
+        let (alive, made) = (provider.alive.clone(), provider.made.clone());
+        let error = Contexts::new(Box::new(provider), &cpus(8, [0, 1, 5, 7])).err();
+        let reason = "no memory, says the test".into();
+        assert_eq!(error, Some(Error::Context { cpu: 5, reason }));
+        assert_eq!(
+            (made.load(Ordering::Relaxed), alive.load(Ordering::Relaxed)),
+            (2, 0)
+        );
+    }
+
+    #[test]
+    fn all_contexts_go_with_the_pool_and_none_before() {
+        let provider = Counted::default();
+        let alive = provider.alive.clone();
+        let contexts = Contexts::new(Box::new(provider), &cpus(3000, [0, 1, 2, 2999])).unwrap();
+        assert_eq!(alive.load(Ordering::Relaxed), 4);
+        let on: Vec<_> = contexts.memory().0.iter().map(|&(cpu, _)| cpu).collect();
+        assert_eq!(on, [0, 1, 2, 2999]);
+        drop(contexts);
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_late_cpu_gets_its_own_context_once() {
+        let provider = Counted::default();
+        let made = provider.made.clone();
+        let (cpus, _) = all_late();
+        let contexts = Contexts::new(Box::new(provider), &cpus).unwrap();
+        for _ in 0..100 {
+            contexts.take().unwrap();
+        }
+        let stats = contexts.stats();
+        assert!((1..cpus.possible as u64).contains(&stats.late_contexts));
+        assert_eq!(made.load(Ordering::Relaxed), 1 + stats.late_contexts);
+        assert_eq!((stats.neighbour_calls, stats.spare_calls), (0, 0));
+    }
+
+    #[test]
+    fn a_late_cpu_without_a_context_is_served_by_a_neighbour() {
+        let (cpus, neighbour) = all_late();
+        let provider = Counted {
+            fails_for: (0..neighbour).collect(),
+            ..Counted::default()
+        };
+        let made = provider.made.clone();
+        let contexts = Contexts::new(Box::new(provider), &cpus).unwrap();
+        for _ in 0..100 {
+            contexts.take().unwrap();
+        }
+        let stats = contexts.stats();
+        assert_eq!((stats.neighbour_calls, stats.late_contexts), (100, 0));
+        // Tried once for each CPU this thread was on, not once a call.
+        assert!((1..cpus.possible as u64).contains(&stats.failed_contexts));
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_busy_context_sends_the_caller_to_a_neighbour_and_then_to_a_spare() {
+        let provider = Counted::default();
+        let made = provider.made.clone();
+        let online = Cpus::of_this_host().online;
+        let count = online.len() as u64;
+        let possible = Cpus::of_this_host().possible;
+        let contexts = Contexts::new(Box::new(provider), &cpus(possible, online)).unwrap();
+        for round in 1..=3 {
+            let held: Vec<_> = (0..=count).map(|_| contexts.take().unwrap()).collect();
+            let stats = contexts.stats();
+            assert!(stats.neighbour_calls >= round * (count - 1));
+            assert_eq!(stats.spare_calls, round);
+            drop(held);
+        }
+        assert_eq!(
+            made.load(Ordering::Relaxed),
+            count + 1,
+            "the spare is kept for the next call"
+        );
+        assert_eq!(contexts.memory().1.len(), 1);
+        assert_eq!(HELD.get(), 0);
+    }
+}

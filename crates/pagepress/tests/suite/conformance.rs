@@ -1,8 +1,6 @@
 //! What every backend must do alike. A backend joins by one line at the end.
 
-mod common;
-
-use common::{Random, kinds, pool, pool_of, units};
+use crate::pages::{Random, kinds, pool, pool_of, units};
 use pagepress::page::same_filled;
 use pagepress::{
     Backend, Codec, Corrupt, Outcome, PageError, PerformedBy, Pool, Stored, StoredBuf, UnitSize,

@@ -1,0 +1,180 @@
+//! Counts what the pool takes from the heap, in Rust and in C alike: nothing
+//! on the hot path, and as much as `Pool::memory` says otherwise.
+//!
+//! The C codecs call malloc themselves, so a Rust global allocator would not
+//! see them. This program replaces malloc instead, as glibc allows.
+
+#![cfg_attr(not(all(target_os = "linux", target_env = "gnu")), allow(unused))]
+#![expect(unsafe_code, reason = "malloc is unsafe to write and to replace")]
+
+#[path = "suite/pages.rs"]
+mod pages;
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn main() {
+    println!("skipped: replacing malloc is only known to work with glibc");
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn main() {
+    checks::hot_path_allocates_nothing();
+    checks::memory_is_as_reported();
+    println!("test result: ok. 2 passed; 0 failed");
+}
+
+/// malloc and its kin, counting.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod heap {
+    use core::ffi::{c_int, c_void};
+    use core::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+    unsafe extern "C" {
+        fn __libc_malloc(size: usize) -> *mut c_void;
+        fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+        fn __libc_realloc(old: *mut c_void, size: usize) -> *mut c_void;
+        fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
+        fn __libc_free(old: *mut c_void);
+        fn malloc_usable_size(block: *mut c_void) -> usize;
+    }
+
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    static LIVE: AtomicI64 = AtomicI64::new(0);
+
+    /// Allocations so far, by anyone in this process.
+    pub(crate) fn calls() -> u64 {
+        CALLS.load(Ordering::SeqCst)
+    }
+
+    /// Bytes in use now.
+    pub(crate) fn live() -> i64 {
+        LIVE.load(Ordering::SeqCst)
+    }
+
+    fn taken(block: *mut c_void) -> *mut c_void {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+        LIVE.fetch_add(usable(block), Ordering::SeqCst);
+        block
+    }
+
+    fn usable(block: *mut c_void) -> i64 {
+        // SAFETY: `block` is null, for which the answer is 0, or a live block
+        // of glibc's allocator.
+        unsafe { malloc_usable_size(block) as i64 }
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn malloc(size: usize) -> *mut c_void {
+        // SAFETY: glibc's own malloc, which takes any size.
+        taken(unsafe { __libc_malloc(size) })
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+        // SAFETY: glibc's own calloc, which takes any sizes.
+        taken(unsafe { __libc_calloc(count, size) })
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
+        LIVE.fetch_sub(usable(old), Ordering::SeqCst);
+        // SAFETY: the caller gives a block of this allocator, or null.
+        taken(unsafe { __libc_realloc(old, size) })
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+        // SAFETY: glibc's own memalign, which takes any alignment and size.
+        taken(unsafe { __libc_memalign(align, size) })
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn posix_memalign(to: *mut *mut c_void, align: usize, size: usize) -> c_int {
+        let block = aligned_alloc(align, size);
+        if block.is_null() {
+            return 12; // ENOMEM
+        }
+        // SAFETY: the caller gives a place to write the pointer to.
+        unsafe { *to = block };
+        0
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn free(old: *mut c_void) {
+        LIVE.fetch_sub(usable(old), Ordering::SeqCst);
+        // SAFETY: the caller gives a block of this allocator, or null.
+        unsafe { __libc_free(old) }
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod checks {
+    use super::heap;
+    use super::pages::{kinds, pool, pool_of, units};
+    use pagepress::{Codec, Outcome, Stored, StoredBuf, UnitSize};
+
+    /// From the very first call on: contexts take all they need when made.
+    pub(crate) fn hot_path_allocates_nothing() {
+        let pages: Vec<Vec<u8>> = kinds(UnitSize::DEFAULT)
+            .into_iter()
+            .map(|(_, page)| page)
+            .collect();
+        for codec in Codec::ALL {
+            let made = pool(codec);
+            let store: Vec<StoredBuf> = pages
+                .iter()
+                .map(|page| pool(codec).compress(page).unwrap())
+                .collect();
+            let stored: Vec<Stored<'_>> = store.iter().map(StoredBuf::as_stored).collect();
+            let mut rooms = vec![vec![0; 4096]; pages.len()];
+            let mut compressed = 0;
+
+            let before = heap::calls();
+            for _ in 0..50 {
+                made.compress_batch(&pages, |_, outcome| {
+                    compressed += u32::from(matches!(outcome, Ok(Outcome::Compressed { .. })));
+                });
+                for page in &pages {
+                    made.compress_batch(&[page], |_, outcome| assert!(outcome.is_ok()));
+                }
+                made.decompress_batch(&stored, |_, page| assert!(page.is_ok()));
+                made.decompress_batch_into(&stored, &mut rooms, |_, done| assert!(done.is_ok()));
+                // Errors are no excuse either.
+                made.decompress_batch(&[Stored::compressed(codec, &[1, 2, 3])], |_, page| {
+                    assert!(page.is_err());
+                });
+            }
+            assert_eq!(
+                heap::calls() - before,
+                0,
+                "{codec} allocated on the hot path"
+            );
+            assert!(compressed >= 50 * 8);
+            // The counter does count.
+            drop(std::hint::black_box(vec![0u8; 100]));
+            assert_eq!(heap::calls() - before, 1);
+            println!("{codec}: no allocation in {} pages", 50 * 4 * pages.len());
+        }
+    }
+
+    /// `Pool::memory` against what the heap says, to 2 %.
+    pub(crate) fn memory_is_as_reported() {
+        for codec in Codec::ALL {
+            for unit in units() {
+                let before = heap::live();
+                let pool = pool_of(codec, unit);
+                let taken = heap::live() - before;
+                let said = pool.memory().total() as i64;
+                assert!(
+                    (taken - said).abs() * 50 <= taken,
+                    "{codec} at {}: {said} bytes said, {taken} taken",
+                    unit.bytes()
+                );
+                if unit == UnitSize::DEFAULT {
+                    println!("{codec}: {said} bytes said, {taken} taken");
+                }
+                drop(pool);
+                assert_eq!(heap::live() - before, 0, "{codec} leaks");
+            }
+        }
+    }
+}
