@@ -15,7 +15,7 @@ use std::time::Instant;
 pub const PAGE: usize = 4096;
 
 /// Rounds that count; one more comes first, to warm up.
-pub const ROUNDS: usize = 21;
+pub const ROUNDS: usize = 101;
 
 /// The corpus: a file of concatenated pages named by the first argument or
 /// `PAGEPRESS_CORPUS`; with neither, this process's neighbours on disk.

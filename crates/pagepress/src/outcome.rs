@@ -61,7 +61,6 @@ impl<'a> Compressed<'a> {
 /// The bytes lie in the context's dst buffer and are the caller's to copy only
 /// until the sink returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Outcome<'a> {
     /// The page shrank to the accept limit or below.
     Compressed {
@@ -98,7 +97,6 @@ impl Outcome<'_> {
 
 /// A page at rest, as the caller hands it back for decompression.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Stored<'a> {
     /// Compressed bytes with their format.
     Compressed(Compressed<'a>),
@@ -128,9 +126,9 @@ impl<'a> Stored<'a> {
 
 /// A page at rest that owns its bytes.
 #[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum StoredBuf {
     /// Compressed bytes with their format.
+    #[non_exhaustive]
     Compressed {
         /// The format of `bytes`.
         codec: Codec,

@@ -378,7 +378,7 @@ impl Pool {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("provider", self.contexts.provider())
+            .field("provider", &self.contexts.provider())
             .finish_non_exhaustive()
     }
 }

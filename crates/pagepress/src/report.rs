@@ -216,23 +216,33 @@ impl Totals {
     /// writer, a load and a store do what a costlier locked add would.
     #[inline]
     pub(crate) fn add_locked(&self, report: &Report) {
-        for (total, n) in self.nonzero(report) {
+        self.each(report, |total, n| {
             total.store(total.load(Ordering::Relaxed) + n, Ordering::Relaxed);
-        }
+        });
     }
 
     /// Adds a report, beside others who may do the same.
     pub(crate) fn add_shared(&self, report: &Report) {
-        for (total, n) in self.nonzero(report) {
+        self.each(report, |total, n| {
             total.fetch_add(n, Ordering::Relaxed);
-        }
+        });
     }
 
-    fn nonzero(&self, report: &Report) -> impl Iterator<Item = (&AtomicU64, u64)> {
-        self.counts
-            .iter()
-            .zip(report.counts)
-            .filter(|&(_, n)| n != 0)
+    #[inline]
+    fn each(&self, report: &Report, add: impl Fn(&AtomicU64, u64)) {
+        let (plain, fallbacks) = report.counts.split_at(Count::Fallback as usize);
+        let (plain_totals, fallback_totals) = self.counts.split_at(Count::Fallback as usize);
+        for (total, &n) in plain_totals.iter().zip(plain) {
+            if n != 0 {
+                add(total, n);
+            }
+        }
+        // Seven reasons that nearly never apply: one look at all of them.
+        if fallbacks.iter().fold(0, |any, n| any | n) != 0 {
+            for (total, &n) in fallback_totals.iter().zip(fallbacks) {
+                add(total, n);
+            }
+        }
     }
 
     pub(crate) fn read(&self) -> Report {

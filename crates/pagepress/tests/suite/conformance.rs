@@ -39,7 +39,6 @@ fn round_trip(codec: Codec) {
                         "{name}"
                     );
                 }
-                other => panic!("{}: {other:?}", names[i]),
             }
             let twice = store[i].replace(outcome.to_stored(&pages[i]));
             assert!(twice.is_none(), "{} was handed over twice", names[i]);
