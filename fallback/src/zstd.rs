@@ -144,8 +144,10 @@ impl PageCodec for Zstd {
 
     fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
         match self.decoder.decompress(page, src) {
-            Ok(n) if n == page.len() => Ok(()),
-            Ok(_) => Err(Corrupt::ShortPage),
+            Ok(n) if n != page.len() => Err(Corrupt::ShortPage),
+            // libzstd reads any number of frames; a page is one.
+            Ok(_) if frame_bytes(src) != Some(src.len()) => Err(Corrupt::TrailingBytes),
+            Ok(_) => Ok(()),
             Err(code) if is_error_kind(code, ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall) => {
                 Err(Corrupt::LongPage)
             }
@@ -160,6 +162,29 @@ impl PageCodec for Zstd {
             0
         };
         self.encoder.sizeof() + self.decoder.sizeof() + probe
+    }
+}
+
+/// The length of the frame without magic number that `src` starts with (RFC
+/// 8878, 3.1.1), or `None` if it is cut short. libzstd's own function for this
+/// wants the magic number.
+fn frame_bytes(src: &[u8]) -> Option<usize> {
+    let descriptor = *src.first()?;
+    let single_segment = descriptor >> 5 & 1;
+    let window_descriptor = usize::from(1 - single_segment);
+    let dictionary_id = [0, 1, 2, 4][usize::from(descriptor & 3)];
+    let content_size = [usize::from(single_segment), 2, 4, 8][usize::from(descriptor >> 6)];
+    let checksum = 4 * usize::from(descriptor >> 2 & 1);
+    let mut at = 1 + window_descriptor + dictionary_id + content_size;
+    loop {
+        let &[a, b, c] = src.get(at..)?.first_chunk()?;
+        let header = u32::from_le_bytes([a, b, c, 0]);
+        let (last, kind, size) = (header & 1, header >> 1 & 3, (header >> 3) as usize);
+        // A run is kept as its one byte, whatever its length.
+        at += 3 + if kind == 1 { 1 } else { size };
+        if last == 1 {
+            return Some(at + checksum);
+        }
     }
 }
 

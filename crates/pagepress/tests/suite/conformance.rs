@@ -471,6 +471,29 @@ fn memory(codec: Codec) {
     }
 }
 
+/// libzstd reads frame after frame; a page with an empty one behind it is no
+/// page.
+#[test]
+fn zstd_pages_are_one_frame() {
+    let page: &[u8] = &[0x00, 0x10, 0x03, 0x80, 0x00, 0x61];
+    let empty: &[u8] = &[0x00, 0x00, 0x01, 0x00, 0x00];
+    let pool = pool(Codec::Zstd);
+    assert_eq!(
+        pool.decompress(Stored::compressed(Codec::Zstd, page)),
+        Ok(vec![b'a'; 4096])
+    );
+    let cause = Corrupt::TrailingBytes;
+    let expected = Err(PageError::Corrupt {
+        codec: Codec::Zstd,
+        cause,
+    });
+    let both = [page, empty].concat();
+    assert_eq!(
+        pool.decompress(Stored::compressed(Codec::Zstd, &both)),
+        expected
+    );
+}
+
 macro_rules! every_backend_must {
     ($($name:ident: $codec:expr;)*) => {$(
         mod $name {
