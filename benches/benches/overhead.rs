@@ -106,7 +106,10 @@ fn compare_compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) -> f64
         verdict(&ratios(&times[2], &times[1]), 1.01)
     );
     if let Some(peer) = times.get(3) {
-        println!("  bare / liblz4             {:.3}", median(&ratios(&times[0], peer)));
+        println!(
+            "  bare / liblz4             {:.3}",
+            median(&ratios(&times[0], peer))
+        );
         println!(
             "  pool, batch 1 / liblz4    {}",
             verdict(&ratios(&times[1], peer), 1.00)

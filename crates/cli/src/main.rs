@@ -1,2 +1,9 @@
-//! x
-fn main() {}
+//! The `pagepress` command.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pagepress_cli::run(std::env::args_os())
+}

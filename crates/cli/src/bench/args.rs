@@ -1,0 +1,235 @@
+//! The options of `pagepress bench`, each checked for itself.
+
+use pagepress::{Codec, UnitSize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Batches beyond this measure memory, not compression.
+const MAX_BATCH: usize = 4096;
+/// As many worker threads as any host needs, and a typing error does not get.
+const MAX_THREADS: usize = 1024;
+/// A day.
+const MAX_SECONDS: f64 = 86_400.0;
+
+const AFTER_HELP: &str = "\
+Examples:
+  pagepress bench                        a sample of this machine's own pages
+  pagepress bench /var/lib/db            every file below a directory
+  pagepress bench --pid 1234             a live process's anonymous memory
+  pagepress bench dump.img --backend lz4,zstd:1,zstd:3 --threads 1,8
+  pagepress bench dump.img --unit-size 4k,16k,64k --format json --output r.json
+
+A source is cut into pages of the unit size; its last page is padded with
+zeroes. Every page is compressed, decompressed and compared. Time per page is
+its batch's time divided by the pages in the batch, for every backend alike;
+copying pages in and comparing them is not timed.
+
+A file that is cut short while it is measured ends the command, with an error
+or in the worst case by the signal SIGBUS; measure a copy of such a file.
+
+Exit codes: 0 done, 1 a page did not come back as it was, 2 wrong use or
+unreadable input.";
+
+/// Measure ratio, latency and throughput on your own pages
+///
+/// Inputs are files, directories (read recursively; symbolic links in them are
+/// not followed) or `-` for standard input. With no input and no --pid, a
+/// sample of up to 4096 pages of this machine is measured: half from the
+/// memory of processes that may be read, half from programs, libraries and
+/// text files.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Files or directories to take pages from, or `-` for standard input
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Take the anonymous pages of this live process, read-only (repeatable)
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pid: Vec<u32>,
+
+    /// Take at most this many pages of 4 KiB of each --pid, spread evenly over
+    /// its memory; all if not given
+    #[arg(long, value_name = "PAGES", requires = "pid", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) pid_pages: Option<u64>,
+
+    /// What to compress with: auto, lz4, zstd or deflate, the last two also
+    /// with a level as in zstd:3. All that this build has if not given
+    ///
+    /// `auto` uses an IAA device where there is one. The others are software.
+    #[arg(long, value_name = "NAME[:LEVEL]", value_delimiter = ',', value_parser = backend)]
+    pub(crate) backend: Vec<BackendArg>,
+
+    /// The level of zstd and deflate runs that name none [default: 1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) level: Option<i32>,
+
+    /// Pages per call
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "8", value_parser = batch)]
+    pub(crate) batch: Vec<usize>,
+
+    /// Worker threads, each with its own calls into one pool
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1", value_parser = threads)]
+    pub(crate) threads: Vec<usize>,
+
+    /// Bytes per page: 4k, 8k, 16k, 32k or 64k
+    #[arg(long, value_name = "SIZE", value_delimiter = ',', default_value = "4k", value_parser = unit_size)]
+    pub(crate) unit_size: Vec<UnitSize>,
+
+    /// Most bytes a compressed page may have; one that needs more counts as
+    /// incompressible [default: the unit size less one]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) accept_limit: Option<usize>,
+
+    /// Least time per run. A run always makes at least one full pass over the
+    /// input, and only full passes; 0 is exactly one
+    #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
+    pub(crate) seconds: Duration,
+
+    /// Leave out pages that repeat one 8-byte word, such as zero pages
+    #[arg(long)]
+    pub(crate) skip_same_filled: bool,
+
+    /// Pin worker thread i to the i-th CPU that this process may use
+    #[arg(long)]
+    pub(crate) pin: bool,
+
+    /// How to print the results
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    /// Write the results to this file, whole or not at all, instead of
+    /// standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Show no progress
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// How to print the results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Tables for people
+    Text,
+    /// The stable schema of JSON.md
+    Json,
+}
+
+/// A value of `--backend`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BackendArg {
+    /// A device where there is one.
+    Auto,
+    /// Software, with a level if one was named.
+    Software(Codec, Option<i32>),
+}
+
+fn backend(text: &str) -> Result<BackendArg, String> {
+    let (name, level) = match text.split_once(':') {
+        Some((name, level)) => (name, Some(level)),
+        None => (text, None),
+    };
+    if name == "auto" {
+        return match level {
+            None => Ok(BackendArg::Auto),
+            Some(_) => Err("auto takes no level".to_owned()),
+        };
+    }
+    let codec: Codec = name
+        .parse()
+        .map_err(|_| "there are auto, lz4, zstd and deflate".to_owned())?;
+    let level = level
+        .map(|level| {
+            level
+                .parse()
+                .map_err(|_| format!("the level {level:?} is no whole number"))
+        })
+        .transpose()?;
+    if level.is_some() && codec == Codec::Lz4 {
+        return Err("lz4 takes no level".to_owned());
+    }
+    Ok(BackendArg::Software(codec, level))
+}
+
+fn batch(text: &str) -> Result<usize, String> {
+    count(text, MAX_BATCH)
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    count(text, MAX_THREADS)
+}
+
+fn count(text: &str, max: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n) if (1..=max).contains(&n) => Ok(n),
+        _ => Err(format!("it must be a whole number from 1 to {max}")),
+    }
+}
+
+fn unit_size(text: &str) -> Result<UnitSize, String> {
+    let kib = ["KiB", "kib", "K", "k"]
+        .iter()
+        .find_map(|suffix| text.strip_suffix(suffix));
+    let bytes = match kib {
+        Some(number) => number.parse().ok().and_then(|n: usize| n.checked_mul(1024)),
+        None => text.parse().ok(),
+    };
+    bytes
+        .and_then(|bytes| UnitSize::new(bytes).ok())
+        .ok_or_else(|| "there are 4k, 8k, 16k, 32k and 64k".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(s) if (0.0..=MAX_SECONDS).contains(&s) => Ok(Duration::from_secs_f64(s)),
+        _ => Err(format!("it must be from 0 to {MAX_SECONDS}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unit_sizes_in_every_spelling() {
+        for text in ["16384", "16k", "16K", "16KiB"] {
+            assert_eq!(unit_size(text).unwrap().bytes(), 16384, "{text}");
+        }
+        for text in [
+            "",
+            "k",
+            "12k",
+            "128k",
+            "4m",
+            "-4k",
+            "4kb",
+            "99999999999999999999k",
+        ] {
+            assert!(unit_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn backends_and_levels() {
+        let software = |codec, level| Ok(BackendArg::Software(codec, level));
+        assert_eq!(backend("auto"), Ok(BackendArg::Auto));
+        assert_eq!(backend("lz4"), software(Codec::Lz4, None));
+        assert_eq!(backend("zstd:-3"), software(Codec::Zstd, Some(-3)));
+        assert_eq!(backend("deflate:6"), software(Codec::Deflate, Some(6)));
+        for bad in ["", "LZ4", "lz4:1", "auto:1", "zstd:", "zstd:x", "gzip"] {
+            assert!(backend(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn counts_and_seconds_have_bounds() {
+        assert_eq!(batch("8"), Ok(8));
+        assert!(batch("0").is_err() && batch("4097").is_err() && threads("x").is_err());
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["-1", "nan", "inf", "1e9", ""] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

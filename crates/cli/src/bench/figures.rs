@@ -1,0 +1,236 @@
+//! The results: every figure that is printed, whatever the format.
+//!
+//! The names are those of the JSON schema, which `JSON.md` defines.
+
+use super::host::Host;
+use pagepress::FallbackReason;
+use serde::{Serialize, Serializer};
+
+/// Everything one command found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Results {
+    pub(crate) host: Host,
+    pub(crate) input: Input,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// What was measured.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Input {
+    /// The pages were chosen by this tool, for want of a named input.
+    pub(crate) sample: bool,
+    pub(crate) sources: Vec<Source>,
+    /// Bytes before padding.
+    pub(crate) bytes: u64,
+    /// Pages of 4 KiB, as all counts here.
+    pub(crate) pages: u64,
+    pub(crate) same_filled: u64,
+    pub(crate) padded_pages: u64,
+    pub(crate) skipped: Vec<Skipped>,
+    /// Files that were written to between the first reading and the last run.
+    pub(crate) changed_files: u64,
+    pub(crate) sha256: String,
+}
+
+/// One named input, or one part of a sample.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) kind: SourceKind,
+    /// Regular files read, for a file or directory.
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) pages: u64,
+    /// The pages that `pages` were taken from, where not all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) of_pages: Option<u64>,
+}
+
+/// What a source is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SourceKind {
+    #[default]
+    File,
+    Directory,
+    Process,
+    /// Read once from front to end: a pipe, a device, standard input.
+    Stream,
+}
+
+/// Something that was found and not measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Skipped {
+    /// The source it belongs to.
+    pub(crate) what: String,
+    pub(crate) why: String,
+    pub(crate) count: u64,
+    /// What `count` counts: `files`, `pages` or `processes`.
+    pub(crate) unit: &'static str,
+    /// The first of them, where they have names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first: Option<String>,
+    /// It could not be read, though it was meant to be.
+    #[serde(skip)]
+    pub(crate) warn: bool,
+}
+
+/// One run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    pub(crate) backend: &'static str,
+    pub(crate) codec: &'static str,
+    pub(crate) level: Option<i32>,
+    pub(crate) performed_by: &'static str,
+    pub(crate) unit_size: usize,
+    pub(crate) batch: usize,
+    pub(crate) threads: usize,
+    /// Units in one pass.
+    pub(crate) pages: u64,
+    pub(crate) compressed_bytes: u64,
+    pub(crate) ratio: f64,
+    /// `None` if no other pages are there.
+    pub(crate) ratio_without_same_filled: Option<f64>,
+    pub(crate) incompressible_pages: u64,
+    pub(crate) padded_pages: u64,
+    pub(crate) padding_bytes: u64,
+    pub(crate) dropped_same_filled: u64,
+    pub(crate) passes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) compress: Direction,
+    pub(crate) decompress: Direction,
+    pub(crate) data: Data,
+    /// `None` unless runs that are otherwise the same have other unit sizes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) against_smallest_unit: Option<Against>,
+    pub(crate) report: Report,
+    pub(crate) memory: Memory,
+    pub(crate) verified: bool,
+    pub(crate) bad_pages: u64,
+    /// What went wrong first, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first_bad: Option<String>,
+}
+
+/// The speed of one direction. Not a number, which JSON shows as null, if no
+/// page went that way.
+#[derive(Debug, Serialize)]
+pub(crate) struct Direction {
+    pub(crate) ns_per_page: NsPerPage,
+    pub(crate) pages_per_second: f64,
+    pub(crate) mib_per_second: f64,
+}
+
+/// Nanoseconds per page.
+#[derive(Debug, Serialize)]
+pub(crate) struct NsPerPage {
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
+    pub(crate) mean: f64,
+}
+
+/// A run's figures on the one scale that unit sizes can be compared on: per 4
+/// KiB of the input's own bytes. Padding, of which large units may have much
+/// and which costs next to nothing, is no gain here.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Data {
+    /// Input bytes without padding, by stored bytes.
+    pub(crate) ratio: f64,
+    pub(crate) compress_ns_per_4k: f64,
+    pub(crate) decompress_ns_per_4k: f64,
+}
+
+/// [`Data`] as a change against the run with the smallest unit size that is
+/// otherwise the same: 0.1 is a tenth more.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Against {
+    pub(crate) unit_size: usize,
+    pub(crate) ratio: f64,
+    pub(crate) compress_ns: f64,
+    pub(crate) decompress_ns: f64,
+}
+
+impl Run {
+    /// The same but for the unit size.
+    fn is_sibling(&self, other: &Self) -> bool {
+        let kind = |run: &Self| (run.backend, run.level, run.batch, run.threads);
+        kind(self) == kind(other)
+    }
+}
+
+/// Compares unit sizes, where there is more than one.
+pub(crate) fn compare_unit_sizes(runs: &mut [Run]) {
+    for at in 0..runs.len() {
+        let run = &runs[at];
+        let siblings = || runs.iter().filter(|other| other.is_sibling(run));
+        if siblings().all(|other| other.unit_size == run.unit_size) {
+            continue;
+        }
+        let Some(base) = siblings().min_by_key(|other| other.unit_size) else {
+            continue;
+        };
+        let change = |of: fn(&Data) -> f64| of(&run.data) / of(&base.data) - 1.0;
+        let against = Against {
+            unit_size: base.unit_size,
+            ratio: change(|data| data.ratio),
+            compress_ns: change(|data| data.compress_ns_per_4k),
+            decompress_ns: change(|data| data.decompress_ns_per_4k),
+        };
+        runs[at].against_smallest_unit = Some(against);
+    }
+}
+
+/// Who did the pages of one pass of compression.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    pub(crate) hardware_pages: u64,
+    pub(crate) modelled_pages: u64,
+    pub(crate) software_pages: u64,
+    pub(crate) same_filled_pages: u64,
+    pub(crate) failed_pages: u64,
+    /// Only the reasons that occurred.
+    #[serde(serialize_with = "as_map")]
+    pub(crate) fallbacks: Vec<(FallbackReason, u64)>,
+}
+
+fn as_map<S: Serializer>(reasons: &[(FallbackReason, u64)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(reasons.iter().map(|(reason, n)| (reason.name(), n)))
+}
+
+/// Bytes that one context holds.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Memory {
+    pub(crate) dst_buffers: usize,
+    pub(crate) codec_state: usize,
+    pub(crate) rest: usize,
+}
+
+impl From<&pagepress::Report> for Report {
+    fn from(report: &pagepress::Report) -> Self {
+        Self {
+            hardware_pages: report.hardware_pages(),
+            modelled_pages: report.modelled_pages(),
+            software_pages: report.software_pages(),
+            same_filled_pages: report.same_filled_pages(),
+            failed_pages: report.failed_pages(),
+            fallbacks: report.fallback_reasons().collect(),
+        }
+    }
+}
+
+impl Report {
+    /// Who did the pages that needed a codec.
+    pub(crate) fn performed_by(&self) -> &'static str {
+        let device = self.hardware_pages - self.modelled_pages;
+        match (self.software_pages, device, self.modelled_pages) {
+            (0, 0, 0) => "none",
+            (_, 0, 0) => "software",
+            (0, _, 0) => "hardware",
+            (0, 0, _) => "modelled",
+            _ => "mixed",
+        }
+    }
+}

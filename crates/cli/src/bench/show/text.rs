@@ -1,0 +1,460 @@
+//! Results for people: what was measured, one table, and what it means.
+
+use super::table::{self, Align, Column};
+use crate::bench::figures::{Against, Direction, Input, Results, Run, Skipped, SourceKind};
+use crate::bench::host::Host;
+use std::fmt::Write;
+
+/// Lines of one kind before the rest is only counted.
+const LINES: usize = 6;
+/// Share of padding beyond which figures say little about the data.
+const MUCH_PADDING: f64 = 0.01;
+
+pub(super) fn render(results: &Results) -> String {
+    let Results { host, input, runs } = results;
+    let mut text = String::new();
+    describe_input(&mut text, input);
+    facts(&mut text, "host", &host_facts(host));
+    text.push('\n');
+    text.push_str(&table::render(&run_columns(runs)));
+    let sweep = runs.iter().any(|run| run.against_smallest_unit.is_some());
+    if sweep {
+        text.push_str(
+            "\nPer 4 KiB of data, padding not counted; change against the smallest unit:\n",
+        );
+        text.push_str(&table::render(&sweep_columns(runs)));
+    }
+    text.push_str(
+        "\nns: per page, each charged its batch's time divided by the batch's pages. \
+         pages/s: all threads.\n",
+    );
+    if sweep {
+        text.push_str("In the first table, a page is one unit, and its ratio counts padding.\n");
+    }
+    for note in notes(host, input, runs) {
+        text.push_str(&note);
+        text.push('\n');
+    }
+    text
+}
+
+/// A line for stderr on something that should have been readable.
+pub(crate) fn warning(skip: &Skipped) -> String {
+    let mut line = format!("{}: skipped {}: {}", skip.what, counted(skip), skip.why);
+    if let Some(first) = &skip.first {
+        let which = if skip.count == 1 { "" } else { "first: " };
+        let _ = write!(line, " ({which}{first})");
+    }
+    line
+}
+
+/// Columns of a text line.
+const WIDTH: usize = 100;
+/// The width of the labels on the left, such as `input`.
+const INDENT: usize = 9;
+
+/// A labelled list, broken into lines of [`WIDTH`] columns.
+fn facts(text: &mut String, label: &str, facts: &[String]) {
+    let mut line = format!("{label:<INDENT$}");
+    for (n, fact) in facts.iter().enumerate() {
+        let comma = if n + 1 < facts.len() { "," } else { "" };
+        let blank = usize::from(line.len() > INDENT);
+        if blank == 1 && line.chars().count() + 1 + fact.chars().count() + comma.len() > WIDTH {
+            text.push_str(line.trim_end());
+            text.push('\n');
+            line = " ".repeat(INDENT);
+        } else if blank == 1 {
+            line.push(' ');
+        }
+        line.push_str(fact);
+        line.push_str(comma);
+    }
+    text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+fn describe_input(text: &mut String, input: &Input) {
+    let size = format!(
+        "{} of 4 KiB ({})",
+        plural(input.pages, "page"),
+        size(input.pages * 4096)
+    );
+    if input.sample {
+        facts(
+            text,
+            "input",
+            &[format!("{size}, a sample of this machine:")],
+        );
+        describe_sample(text, input);
+    } else {
+        let names = input.sources.iter().map(|source| match source.kind {
+            SourceKind::Directory => format!("{} ({})", source.name, plural(source.files, "file")),
+            _ => match source.of_pages {
+                Some(all) => format!("{}, {} of its {all} pages", source.name, source.pages),
+                None => source.name.clone(),
+            },
+        });
+        facts(
+            text,
+            "input",
+            &[format!("{size} from {}", shortened(names.collect()))],
+        );
+    }
+    let mut counts = vec![format!(
+        "{} same-filled ({})",
+        input.same_filled,
+        percent(input.same_filled as f64 / input.pages as f64)
+    )];
+    if input.padded_pages > 0 {
+        counts.push(format!("{} padded with zeroes", input.padded_pages));
+    }
+    counts.push(format!(
+        "sha256 {}...",
+        input.sha256.get(..16).unwrap_or("")
+    ));
+    facts(text, "", &counts);
+    for (n, skip) in input.skipped.iter().take(LINES).enumerate() {
+        let label = if n == 0 { "skipped" } else { "" };
+        let skip = format!("{} of {}: {}", counted(skip), skip.what, skip.why);
+        facts(text, label, &[skip]);
+    }
+    if input.skipped.len() > LINES {
+        let more = input.skipped.len() - LINES;
+        facts(
+            text,
+            "",
+            &[format!("and {more} more kinds; --format json has all")],
+        );
+    }
+}
+
+fn describe_sample(text: &mut String, input: &Input) {
+    for (from, is_process) in [("memory of processes", true), ("files", false)] {
+        let sources = input
+            .sources
+            .iter()
+            .filter(|source| (source.kind == SourceKind::Process) == is_process);
+        let pages: u64 = sources.clone().map(|source| source.pages).sum();
+        if pages > 0 {
+            let short = |name: &str| name.strip_prefix("process ").unwrap_or(name).to_owned();
+            let names = sources.map(|source| short(&source.name)).collect();
+            let line = format!("{pages} from {from}: {}", shortened(names));
+            facts(text, "", &[line]);
+        }
+    }
+}
+
+/// The first few names, as many as fit a line.
+fn shortened(names: Vec<String>) -> String {
+    const WIDTH: usize = 52;
+    let mut shown = String::new();
+    for (n, name) in names.iter().enumerate() {
+        if n > 0 && shown.len() + name.len() > WIDTH {
+            let _ = write!(shown, " and {} more", names.len() - n);
+            break;
+        }
+        if n > 0 {
+            shown.push_str(", ");
+        }
+        shown.push_str(name);
+    }
+    shown
+}
+
+fn host_facts(host: &Host) -> Vec<String> {
+    let mut facts = vec![match &host.cpu_model {
+        Some(model) => format!("{model} ({})", host.arch),
+        None => host.arch.to_owned(),
+    }];
+    facts.push(if host.cpus_allowed == host.cpus_online {
+        plural(host.cpus_online as u64, "CPU")
+    } else {
+        format!("{} of {} CPUs", host.cpus_allowed, host.cpus_online)
+    });
+    facts.extend(host.memory_bytes.map(size));
+    facts.push(host.kernel.clone());
+    facts.extend(host.microcode.as_ref().map(|it| format!("microcode {it}")));
+    facts.extend(host.governor.as_ref().map(|it| format!("governor {it}")));
+    if host.virtual_machine {
+        facts.push("virtual machine".to_owned());
+    }
+    facts.push(format!("pagepress {}", host.pagepress_version));
+    facts
+}
+
+/// Makes a column of one cell per run.
+fn column(
+    runs: &[Run],
+    group: &'static str,
+    heading: &'static str,
+    align: Align,
+    cell: impl Fn(&Run) -> String,
+) -> Column {
+    Column {
+        group,
+        heading,
+        align,
+        cells: runs.iter().map(cell).collect(),
+    }
+}
+
+/// One direction of a run.
+type Of = fn(&Run) -> &Direction;
+
+fn run_columns(runs: &[Run]) -> Vec<Column> {
+    use Align::{Left, Right};
+    let mut columns = vec![
+        column(runs, "", "backend", Left, name),
+        column(runs, "", "by", Left, |run| run.performed_by.to_owned()),
+    ];
+    if several(runs.iter().map(|run| run.unit_size)) {
+        columns.push(column(runs, "", "unit", Right, unit));
+    }
+    columns.extend([
+        column(runs, "", "batch", Right, |run| run.batch.to_string()),
+        column(runs, "", "thr", Right, |run| run.threads.to_string()),
+        column(runs, "", "ratio", Right, |run| ratio(run.ratio)),
+        column(runs, "", "incompr", Right, |run| {
+            percent(run.incompressible_pages as f64 / run.pages as f64)
+        }),
+    ]);
+    let directions = [
+        ("compress", (|run| &run.compress) as Of),
+        ("decompress", |run| &run.decompress),
+    ];
+    for (group, of) in directions {
+        columns.extend([
+            column(runs, group, "p50 ns", Right, |run| {
+                figure(of(run).ns_per_page.p50)
+            }),
+            column(runs, group, "p99 ns", Right, |run| {
+                figure(of(run).ns_per_page.p99)
+            }),
+            column(runs, group, "pages/s", Right, |run| {
+                figure(of(run).pages_per_second)
+            }),
+        ]);
+    }
+    columns.push(column(runs, "", "ok", Left, |run| {
+        if run.verified { "yes" } else { "NO" }.to_owned()
+    }));
+    columns
+}
+
+/// The sweep over unit sizes, on the same scale for all.
+fn sweep_columns(runs: &[Run]) -> Vec<Column> {
+    use Align::{Left, Right};
+    let change = |run: &Run, of: fn(&Against) -> f64| match &run.against_smallest_unit {
+        Some(against) if run.unit_size != against.unit_size && of(against).is_finite() => {
+            format!("{:+.1}%", of(against) * 100.0)
+        }
+        _ => "-".to_owned(),
+    };
+    vec![
+        column(runs, "", "backend", Left, name),
+        column(runs, "", "batch", Right, |run| run.batch.to_string()),
+        column(runs, "", "thr", Right, |run| run.threads.to_string()),
+        column(runs, "", "unit", Right, unit),
+        column(runs, "", "padding", Right, |run| percent(padding(run))),
+        column(runs, "saved", "ratio", Right, |run| ratio(run.data.ratio)),
+        column(runs, "saved", "change", Right, |run| {
+            change(run, |against| against.ratio)
+        }),
+        column(runs, "compress", "mean ns", Right, |run| {
+            figure(run.data.compress_ns_per_4k)
+        }),
+        column(runs, "compress", "change", Right, |run| {
+            change(run, |against| against.compress_ns)
+        }),
+        column(runs, "decompress", "mean ns", Right, |run| {
+            figure(run.data.decompress_ns_per_4k)
+        }),
+        column(runs, "decompress", "change", Right, |run| {
+            change(run, |against| against.decompress_ns)
+        }),
+    ]
+}
+
+/// What a reader must know to read the tables right.
+fn notes(host: &Host, input: &Input, runs: &[Run]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if !host.optimised_build {
+        notes.push(
+            "note: a build without optimisation: its times mean nothing; build with --release"
+                .to_owned(),
+        );
+    }
+    if input.changed_files > 0 {
+        notes.push(format!(
+            "note: {} changed while being measured; the sha256 is of the first reading",
+            plural(input.changed_files, "file")
+        ));
+    }
+    let mut units: Vec<&Run> = Vec::new();
+    for run in runs {
+        if padding(run) > MUCH_PADDING && units.iter().all(|u| u.unit_size != run.unit_size) {
+            units.push(run);
+        }
+    }
+    for run in units {
+        notes.push(format!(
+            "note: {} of the bytes in units of {} are padding of short sources, \
+             and the ratio counts them",
+            percent(padding(run)),
+            unit(run)
+        ));
+    }
+    if let Some(run) = runs.iter().find(|run| run.dropped_same_filled > 0) {
+        notes.push(format!(
+            "note: --skip-same-filled left out {} of {}",
+            plural(run.dropped_same_filled, "same-filled page"),
+            unit(run)
+        ));
+    }
+    for run in runs {
+        for (reason, pages) in &run.report.fallbacks {
+            notes.push(format!(
+                "fallback: {}: {} done by software: {reason}",
+                full_name(run, runs),
+                plural(*pages, "page")
+            ));
+        }
+        if let Some(first) = &run.first_bad {
+            notes.push(format!(
+                "BAD: {}: {} of {} did not come back as they were; first: {first}",
+                full_name(run, runs),
+                run.bad_pages,
+                plural(run.pages, "page")
+            ));
+        }
+    }
+    notes
+}
+
+fn padding(run: &Run) -> f64 {
+    run.padding_bytes as f64 / (run.pages * run.unit_size as u64) as f64
+}
+
+fn name(run: &Run) -> String {
+    match run.level {
+        Some(level) => format!("{}:{level}", run.backend),
+        None => run.backend.to_owned(),
+    }
+}
+
+/// The name, with whatever tells the run from the others.
+fn full_name(run: &Run, runs: &[Run]) -> String {
+    let mut full = name(run);
+    if several(runs.iter().map(|run| run.unit_size)) {
+        let _ = write!(full, " unit {}", unit(run));
+    }
+    if several(runs.iter().map(|run| run.batch)) {
+        let _ = write!(full, " batch {}", run.batch);
+    }
+    if several(runs.iter().map(|run| run.threads)) {
+        let _ = write!(full, " threads {}", run.threads);
+    }
+    full
+}
+
+fn unit(run: &Run) -> String {
+    format!("{}k", run.unit_size / 1024)
+}
+
+fn several(mut values: impl Iterator<Item = usize>) -> bool {
+    let first = values.next();
+    values.any(|value| Some(value) != first)
+}
+
+/// What was skipped, counted.
+fn counted(skip: &Skipped) -> String {
+    match (skip.count, skip.unit) {
+        (1, "processes") => "1 process".to_owned(),
+        (1, units) => format!("1 {}", units.trim_end_matches('s')),
+        (n, units) => format!("{n} {units}"),
+    }
+}
+
+fn plural(n: u64, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+/// A number of up to five places.
+fn figure(n: f64) -> String {
+    match n {
+        n if !n.is_finite() => "-".to_owned(),
+        n if n >= 99_999_500.0 => format!("{:.0}M", n / 1e6),
+        n if n >= 9_999_500.0 => format!("{:.1}M", n / 1e6),
+        n if n >= 99_999.5 => format!("{:.0}k", n / 1e3),
+        n => format!("{n:.0}"),
+    }
+}
+
+/// A ratio of up to five places.
+fn ratio(n: f64) -> String {
+    match n {
+        n if n < 9.9995 => format!("{n:.3}"),
+        n if n < 99.995 => format!("{n:.2}"),
+        n => format!("{n:.1}"),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes >> 10),
+        0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_stay_short() {
+        let cases = [
+            (0.4, "0"),
+            (1523.0, "1523"),
+            (99_999.4, "99999"),
+            (185_437.0, "185k"),
+            (1_234_567.0, "1235k"),
+            (12_345_678.0, "12.3M"),
+            (123_456_789.0, "123M"),
+            (f64::NAN, "-"),
+        ];
+        for (n, text) in cases {
+            assert_eq!(figure(n), text);
+        }
+        assert_eq!(size(4096), "4 KiB");
+        assert_eq!(size(3 << 19), "1.5 MiB");
+        assert_eq!(size(5 << 30), "5.0 GiB");
+        assert_eq!(
+            (plural(1, "page"), plural(2, "page")),
+            ("1 page".into(), "2 pages".into())
+        );
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names = |n: usize| (0..n).map(|i| format!("/some/where/{i}")).collect();
+        assert_eq!(shortened(names(2)), "/some/where/0, /some/where/1");
+        assert!(shortened(names(500)).ends_with(" more"));
+        assert!(shortened(names(500)).len() < 80);
+        let mut text = String::new();
+        facts(&mut text, "label", &names(20));
+        for line in text.lines() {
+            assert!(line.len() <= WIDTH, "{line}");
+        }
+        assert!(text.starts_with("label    /some/where/0, ") && text.ends_with("/19\n"));
+        let rest = text.lines().skip(1);
+        assert!(
+            rest.clone().count() > 1 && rest.clone().all(|line| line.starts_with("         /"))
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! Why a command could not do what it was asked.
+
+use std::io;
+
+/// Why a command could not do what it was asked: one line for stderr each.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Options that make no sense, alone or together.
+    #[error("{0}")]
+    Usage(String),
+    /// The library refused the options.
+    #[error(transparent)]
+    Pool(#[from] pagepress::Error),
+    /// A source could not be read.
+    #[error("{what}: {}", describe(.source))]
+    Read {
+        /// The source, as the user knows it.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file lost bytes between two looks at it.
+    #[error("{what}: the file was cut short while it was being measured; measure a copy")]
+    Shrank {
+        /// The file.
+        what: String,
+    },
+    /// A source that is read into memory does not fit there.
+    #[error("{what}: {why}")]
+    TooBig {
+        /// The source.
+        what: String,
+        /// How big, how much room there is, and what to do.
+        why: String,
+    },
+    /// A process's memory could not be read.
+    #[error("--pid {pid}: {why}")]
+    Process {
+        /// The process.
+        pid: u32,
+        /// Why, and what to do.
+        why: crate::bench::input::ProcessError,
+    },
+    /// The input is readable, and holds no page.
+    #[error("{0}")]
+    NoPages(String),
+    /// A worker thread could not be started or pinned.
+    #[error("worker thread {worker}: {}", describe(.source))]
+    Worker {
+        /// The worker, counted from 0.
+        worker: usize,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The results could not be written.
+    #[error("writing {what}: {}", describe(.source))]
+    Write {
+        /// Where to.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// An I/O error as people say it, without its number.
+pub(crate) fn describe(error: &io::Error) -> String {
+    let told = error.to_string();
+    match told.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn io_errors_lose_their_number() {
+        let error = io::Error::from_raw_os_error(2);
+        assert_eq!(describe(&error), "No such file or directory");
+        assert_eq!(describe(&io::Error::other("no luck")), "no luck");
+    }
+}

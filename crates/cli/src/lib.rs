@@ -1,0 +1,126 @@
+//! The `pagepress` command: what compressing memory pages costs and saves, on
+//! the user's own data.
+//!
+//! `pagepress bench` reads files, directories or the memory of processes,
+//! compresses and decompresses all of it page by page in every way asked for,
+//! checks that each page comes back as it was, and prints ratio, latency and
+//! throughput as text or JSON (`JSON.md` beside this crate).
+
+mod bench;
+mod error;
+mod output;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// A page did not come back as it was.
+const BAD_ANSWER: u8 = 1;
+/// Wrong use, or input that cannot be read.
+const FAILED: u8 = 2;
+
+/// Compress memory pages in batches, on Intel IAA or in software
+#[derive(Debug, Parser)]
+#[command(name = "pagepress", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Bench(bench::Args),
+}
+
+/// Runs the command line `args`, the program's name first, as `main` does.
+///
+/// Exit codes: 0 done, 1 a page did not come back as it was, 2 wrong use or
+/// unreadable input.
+pub fn run<I>(args: I) -> ExitCode
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
+    let result = match cli.command {
+        Command::Bench(args) => bench::main(&args),
+    };
+    match result {
+        Ok(bench::Verdict::AllVerified) => ExitCode::SUCCESS,
+        Ok(bench::Verdict::BadPages) => ExitCode::from(BAD_ANSWER),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Prints help where it was asked for, and wrong use as one line.
+fn explain(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // A reader that has gone away is no fault of ours.
+            let _ = error.print();
+        }
+        _ => complain(&format!("{}; see --help", one_line(&error.to_string()))),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(FAILED))
+}
+
+/// clap's message with its tips but without its `error:` and usage, as one
+/// line.
+fn one_line(message: &str) -> String {
+    let mut told = String::new();
+    for line in message.lines().map(str::trim) {
+        if line.starts_with("Usage:") || line.starts_with("For more") {
+            break;
+        }
+        let (gap, line) = match line.strip_prefix("tip: ") {
+            Some(tip) => ("; ", tip),
+            None => (" ", line.strip_prefix("error: ").unwrap_or(line)),
+        };
+        if !told.is_empty() && !line.is_empty() {
+            told.push_str(gap);
+        }
+        told.push_str(line);
+    }
+    told
+}
+
+/// One line on stderr. Nothing more can be done if stderr is gone too.
+fn complain(what: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "pagepress: {what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_use_is_one_line() {
+        let error = Cli::try_parse_from(["pagepress", "bench", "--format", "xml"]).unwrap_err();
+        let line = one_line(&error.to_string());
+        assert_eq!(
+            line,
+            "invalid value 'xml' for '--format <FORMAT>' [possible values: text, json]"
+        );
+        let error = Cli::try_parse_from(["pagepress", "bench", "--unit", "4k"]).unwrap_err();
+        assert_eq!(
+            one_line(&error.to_string()),
+            "unexpected argument '--unit' found; a similar argument exists: '--unit-size'"
+        );
+    }
+}
