@@ -1,11 +1,12 @@
 //! How often the probe for random pages is wrong, counted over the pages of
-//! this machine's files.
+//! this machine's processes and files.
 //!
-//! `cargo bench --bench probe -- [PAGES] [PATH...]` walks the paths (/usr and
-//! /var if none are named) until it has seen that many distinct pages
-//! (1,000,000 if not said; 0 for all), then prints, for each codec and level,
-//! how many of them would have fitted in less than a page and how many of
-//! those the probe rejects.
+//! `cargo bench --bench probe -- [PAGES] [PATH...]` takes the anonymous memory
+//! of all processes it may read, then walks the paths (/usr and /var if none
+//! are named), until it has seen that many distinct pages (1,000,000 if not
+//! said; 0 for all). It then prints, for each codec and level, how many of them
+//! would have fitted in less than a page and how many of those the probe
+//! rejects.
 
 use pagepress_benches::{PAGE, args};
 use pagepress_fallback::deflate::Deflate;
@@ -16,6 +17,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// Pages taken from one file at most, so that no single one decides.
@@ -59,7 +61,7 @@ fn main() {
     let hasher = RandomState::new();
     let mut seen = HashSet::new();
     let mut rejected = 0u64;
-    for_each_page(args.iter().map(PathBuf::from).collect(), |page| {
+    let mut look = |page: &[u8]| {
         if pagepress::page::same_filled(page).is_some() || !seen.insert(hasher.hash_one(page)) {
             return true;
         }
@@ -69,10 +71,12 @@ fn main() {
             judge.look(page, random, &mut dst);
         }
         (seen.len() as u64) < wanted
-    });
+    };
+    let of_processes = for_each_page_of_processes(&mut look);
+    for_each_page(args.iter().map(PathBuf::from).collect(), &mut look);
 
     println!(
-        "{} distinct pages of {}, {rejected} rejected by the probe",
+        "{} distinct pages, of {of_processes} processes and {}; {rejected} rejected by the probe",
         seen.len(),
         args.join(" ")
     );
@@ -116,6 +120,50 @@ impl Judge {
             Err(NotCompressed::Failed(reason)) => panic!("{}: {reason}", self.name),
         }
     }
+}
+
+/// Shows the private memory of every process that may be read, but for parts
+/// that are files; returns how many processes that were.
+fn for_each_page_of_processes(mut look: impl FnMut(&[u8]) -> bool) -> usize {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return 0;
+    };
+    let mut read = 0;
+    let mut page = [0; PAGE];
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let Ok(maps) = fs::read_to_string(path.join("maps")) else {
+            continue;
+        };
+        let Ok(memory) = File::open(path.join("mem")) else {
+            continue;
+        };
+        read += 1;
+        for line in maps.lines() {
+            let mut fields = line.split_whitespace();
+            let (range, access) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
+            let named = fields.nth(3).is_some_and(|name| name.starts_with('/'));
+            if named || !access.starts_with("rw") || !access.ends_with('p') {
+                continue;
+            }
+            let hex = |number| u64::from_str_radix(number, 16).ok();
+            let Some((start, end)) = range.split_once('-') else {
+                continue;
+            };
+            let (Some(start), Some(end)) = (hex(start), hex(end)) else {
+                continue;
+            };
+            // A gap in what can be read ends a mapping's turn.
+            for at in (start..end).step_by(PAGE).take(FILE_MAX) {
+                if memory.read_exact_at(&mut page, at).is_err() {
+                    break;
+                }
+                if !look(&page) {
+                    return read;
+                }
+            }
+        }
+    }
+    read
 }
 
 /// Shows every page of every regular file below `paths`, last ones padded with
