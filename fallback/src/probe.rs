@@ -7,13 +7,13 @@
 //! The probe asks three questions, each only if the one before did not settle
 //! it, and rejects a page only if all three say random:
 //!
-//! 1. Do 64 bytes from eight places hold nearly 64 different values? Almost
-//!    every compressible page fails here, after some 40 ns.
+//! 1. Do 32 bytes from eight places hold nearly 32 different values? Almost
+//!    every compressible page fails here, after some 30 ns.
 //! 2. Does any 4-byte string recur? Strings that start at multiples of 8 are
-//!    remembered, those at multiples of 8 and of 7 are looked up. 7 and 8 have
-//!    no common factor, so every match of 59 bytes is looked up at least once,
-//!    wherever it lies, and a longer one the more often; it is missed only if
-//!    its slots were all taken by later strings.
+//!    remembered, those at multiples of 8 and of 11 are looked up. 8 and 11
+//!    have no common factor, so every match of 91 bytes is looked up at least
+//!    once, wherever it lies, and a longer one the more often; it is missed
+//!    only if its slots were all taken by other strings.
 //! 3. Are the byte values evenly spread? The sum of squared counts over 512
 //!    bytes from all parts of the page says so: a chi-square test without its
 //!    divisions.
@@ -33,9 +33,9 @@ const SLOTS: usize = 1024;
 /// are.
 const PIECE: usize = 4096;
 
-/// Of 64 random bytes 57 differ, give or take 2.3: at most 40 never happens,
+/// Of 32 random bytes 30 differ, give or take 1.3: at most 24 hardly happens,
 /// while memory pages, text and machine code rarely have more.
-const DISTINCT_MAX: u32 = 40;
+const DISTINCT_MAX: u32 = 24;
 
 /// For 512 random bytes the squared counts sum to 512 + 512 * 511 / 256 = 1534
 /// on average with a deviation of 45; this is 4.8 deviations above.
@@ -74,52 +74,51 @@ impl Probe {
 
     /// Whether a 4-byte string occurs twice among those sampled, here or in
     /// an earlier piece of the same unit.
+    ///
+    /// All strings go in before any is looked up: lookups between the inserts
+    /// would often meet a store that the CPU has not finished.
     fn recurs(&mut self, piece: &[u8]) -> bool {
-        // 56 bytes hold seven multiples of 8 and eight of 7; the last string
-        // of each reaches up to 4 bytes further.
-        const STEP: usize = 7 * 8;
         let seen = &mut self.seen;
-        // Plain loops over an array: iterators here take four times as long.
-        for window in piece.windows(STEP + 4).step_by(STEP) {
-            let Some(window) = window.first_chunk::<{ STEP + 4 }>() else {
-                continue;
-            };
-            let mut hit = false;
-            for eighth in 0..STEP / 8 {
-                let string = string_at(window, eighth * 8);
-                let slot = &mut seen[slot_of(string)];
-                hit |= *slot == string;
-                *slot = string;
-            }
-            for seventh in 1..=STEP / 7 {
-                let string = string_at(window, seventh * 7);
-                hit |= seen[slot_of(string)] == string;
-            }
-            if hit {
+        for eight in piece.chunks_exact(8) {
+            let string = u32::from_le_bytes([eight[0], eight[1], eight[2], eight[3]]);
+            let slot = &mut seen[slot_of(string)];
+            if *slot == string {
                 return true;
+            }
+            *slot = string;
+        }
+        // 88 bytes hold eight multiples of 11, the first of which is one of 8
+        // too; the last string reaches 4 bytes further.
+        const STEP: usize = 8 * 11;
+        for window in piece.windows(STEP + 4).step_by(STEP) {
+            let window: &[u8; STEP + 4] = window.try_into().expect("windows have this length");
+            for eleventh in 1..8 {
+                let at = eleventh * 11;
+                let string = [window[at], window[at + 1], window[at + 2], window[at + 3]];
+                let string = u32::from_le_bytes(string);
+                if seen[slot_of(string)] == string {
+                    return true;
+                }
             }
         }
         false
     }
 }
 
-/// The 4 bytes at `at`, as a number.
-#[inline(always)]
-fn string_at<const N: usize>(bytes: &[u8; N], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-/// The slot of a string: Fibonacci hashing, the top bits of a product.
+/// The slot of a string: Fibonacci hashing, the top bits of a product. Of 64
+/// bits, because compilers turn runs of 32-bit products into SSE2 code that is
+/// slower than the plain instructions.
 #[inline(always)]
 fn slot_of(string: u32) -> usize {
-    (string.wrapping_mul(0x9E37_79B1) >> (u32::BITS - SLOTS.ilog2())) as usize % SLOTS
+    let product = string.wrapping_mul(0x9E37_79B1);
+    (product >> (u32::BITS - SLOTS.ilog2())) as usize % SLOTS
 }
 
-/// How many different values 64 bytes from eight places hold.
+/// How many different values 32 bytes from eight places hold.
 fn distinct_bytes(piece: &[u8]) -> u32 {
     let mut seen = [0u64; 4];
     for part in piece.chunks_exact(PIECE / 8) {
-        for &byte in &part[PIECE / 16..PIECE / 16 + 8] {
+        for &byte in &part[PIECE / 16..PIECE / 16 + 4] {
             seen[usize::from(byte >> 6)] |= 1 << (byte & 63);
         }
     }
@@ -129,22 +128,15 @@ fn distinct_bytes(piece: &[u8]) -> u32 {
 /// The sum of the squared counts of each byte value, over the first 16 of
 /// every 128 bytes.
 fn squares(piece: &[u8]) -> u32 {
-    // Four tables, so that neighbouring equal bytes do not wait for each
-    // other's count. Each counts at most 128.
-    let mut counts = [[0u8; 256]; 4];
+    let mut counts = [0u16; 256];
     for part in piece.chunks_exact(128) {
-        for quad in part[..16].chunks_exact(4) {
-            for (count, &byte) in counts.iter_mut().zip(quad) {
-                count[usize::from(byte)] += 1;
-            }
+        for &byte in &part[..16] {
+            counts[usize::from(byte)] += 1;
         }
     }
-    let [a, b, c, d] = &counts;
-    (0..256)
-        .map(|v| {
-            let n = u32::from(a[v]) + u32::from(b[v]) + u32::from(c[v]) + u32::from(d[v]);
-            n * n
-        })
+    counts
+        .iter()
+        .map(|&count| u32::from(count) * u32::from(count))
         .sum()
 }
 
@@ -179,11 +171,11 @@ mod tests {
     }
 
     /// Copies are found wherever they lie and however they are aligned: one
-    /// of 59 bytes has one chance not to be overwritten, one of 500 has nine.
+    /// of 91 bytes has one chance not to be overwritten, one of 500 has five.
     #[test]
     fn copies_are_found() {
         let mut probe = Probe::default();
-        for (len, found_min) in [(59, 1300), (500, 1998)] {
+        for (len, found_min) in [(91, 1200), (500, 1990)] {
             let found = (0..2000usize)
                 .filter(|&i| {
                     let mut page = random(i as u64, PIECE);
