@@ -9,7 +9,6 @@ pub mod rivals;
 use std::env;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Instant;
 
 /// The page size the benchmarks use unless they say otherwise.
 pub const PAGE: usize = 4096;
@@ -92,11 +91,18 @@ pub fn random_pages(count: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Nanoseconds that `work` takes, divided by `pages`.
+/// Nanoseconds of this thread's CPU time that `work` takes, divided by `pages`.
+/// CPU time, so that a round in which the thread was preempted still counts for
+/// what it did.
 pub fn ns_per_page(pages: usize, work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
+    let start = thread_cpu_ns();
     work();
-    start.elapsed().as_nanos() as f64 / pages as f64
+    (thread_cpu_ns() - start) / pages as f64
+}
+
+fn thread_cpu_ns() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }
 
 /// Runs the contenders in turn, round after round, and returns for each its
