@@ -6,7 +6,7 @@
 use pagepress::{Backend, Codec, Outcome, Pool, Stored};
 use pagepress_benches::rivals::{self, Rival};
 use pagepress_benches::{
-    Contender, PAGE, corpus, median, ns_per_page, pin, random_pages, ratios, rounds, verdict,
+    Maker, PAGE, corpus, median, pin, random_pages, ratios, rounds, touch, verdict,
 };
 use std::hint::black_box;
 
@@ -22,8 +22,8 @@ fn main() {
         (Codec::Zstd, || rivals::zstd(1)),
         (Codec::Deflate, || rivals::deflate_pair(1)),
     ] {
-        compare_compress(codec, bare, &pages);
-        compare_decompress(codec, bare, &pages);
+        compress(codec, bare, &pages);
+        decompress(codec, bare, &pages);
         reject(codec, &pages);
     }
 }
@@ -36,56 +36,49 @@ fn pool(codec: Codec) -> Pool {
         .expect("codec is built")
 }
 
-fn compare_compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
-    let pool = pool(codec);
-    let mut bare = bare();
-    let mut peer = rivals::liblz4();
-    let count = pages.len();
-    let through = |batch: usize| -> Contender<'_> {
-        let pool = &pool;
-        Box::new(move || {
-            ns_per_page(count, || {
-                for batch in pages.chunks(batch) {
-                    pool.compress_batch(batch, |_, outcome| {
-                        if let Ok(Outcome::Compressed { page, .. }) = outcome {
-                            black_box(page.bytes());
-                        }
-                    });
+/// The bare loop over a codec's encoder.
+fn bare_compress<'a>(make: fn() -> Rival, pages: &'a [Vec<u8>]) -> Maker<'a> {
+    Box::new(move || {
+        let mut rival = make();
+        let mut dst = vec![0; 2 * PAGE];
+        Box::new(move |range| {
+            for page in &pages[range] {
+                if let Some(len) = (rival.compress)(page, &mut dst) {
+                    black_box(&dst[..len]);
                 }
-            })
+            }
         })
-    };
-    let mut dst = vec![0; 2 * PAGE];
-    let mut peer_dst = vec![0; 2 * PAGE];
-    let mut contenders = vec![
-        Box::new(|| {
-            ns_per_page(count, || {
-                for page in pages {
-                    if let Some(len) = (bare.compress)(page, &mut dst) {
-                        black_box(&dst[..len]);
+    })
+}
+
+fn pool_compress<'a>(codec: Codec, batch: usize, pages: &'a [Vec<u8>]) -> Maker<'a> {
+    Box::new(move || {
+        let pool = pool(codec);
+        Box::new(move |range| {
+            for batch in pages[range].chunks(batch) {
+                pool.compress_batch(batch, |_, outcome| {
+                    if let Ok(Outcome::Compressed { page, .. }) = outcome {
+                        black_box(page.bytes());
                     }
-                }
-            })
-        }) as Contender<'_>,
-        through(1),
-        through(8),
+                });
+            }
+        })
+    })
+}
+
+fn compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
+    let mut makers = vec![
+        bare_compress(bare, pages),
+        pool_compress(codec, 1, pages),
+        pool_compress(codec, 8, pages),
     ];
     if codec == Codec::Lz4 {
-        contenders.push(Box::new(|| {
-            ns_per_page(count, || {
-                for page in pages {
-                    if let Some(len) = (peer.compress)(page, &mut peer_dst) {
-                        black_box(&peer_dst[..len]);
-                    }
-                }
-            })
-        }));
+        makers.push(bare_compress(rivals::liblz4, pages));
     }
-    let times = rounds(&mut contenders);
-    drop(contenders);
+    let times = rounds(pages.len(), |range| touch(&pages[range]), &makers);
     println!(
         "\n{codec} compress: {} {:.0} ns/page",
-        bare.name,
+        bare().name,
         median(&times[0])
     );
     println!(
@@ -116,79 +109,72 @@ fn compare_compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
     }
 }
 
-fn compare_decompress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
-    let pool = pool(codec);
-    let mut bare = bare();
-    let mut peer = rivals::liblz4();
+/// The bare loop over a codec's decoder.
+fn bare_decompress<'a>(make: fn() -> Rival, packed: &'a [Vec<u8>]) -> Maker<'a> {
+    Box::new(move || {
+        let mut rival = make();
+        let mut page = vec![0; PAGE];
+        Box::new(move |range| {
+            for bytes in &packed[range] {
+                assert!((rival.decompress)(bytes, &mut page));
+                black_box(&page);
+            }
+        })
+    })
+}
+
+fn pool_decompress<'a>(codec: Codec, batch: usize, stored: &'a [Stored<'a>]) -> Maker<'a> {
+    Box::new(move || {
+        let pool = pool(codec);
+        Box::new(move |range| {
+            for batch in stored[range].chunks(batch) {
+                pool.decompress_batch(batch, |_, page| {
+                    black_box(page.expect("our own page"));
+                });
+            }
+        })
+    })
+}
+
+fn pool_decompress_into<'a>(codec: Codec, stored: &'a [Stored<'a>]) -> Maker<'a> {
+    Box::new(move || {
+        let pool = pool(codec);
+        let mut rooms = vec![vec![0u8; PAGE]; 8];
+        Box::new(move |range| {
+            for batch in stored[range].chunks(8) {
+                pool.decompress_batch_into(batch, &mut rooms, |_, done| {
+                    done.expect("our own page");
+                });
+                black_box(&rooms);
+            }
+        })
+    })
+}
+
+fn decompress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
+    let mut encoder = bare().compress;
+    let mut dst = vec![0; 2 * PAGE];
     let packed: Vec<Vec<u8>> = pages
         .iter()
-        .filter_map(|page| {
-            let mut dst = vec![0; 2 * PAGE];
-            let len = (bare.compress)(page, &mut dst)?;
-            Some(dst[..len].to_vec())
-        })
+        .filter_map(|page| encoder(page, &mut dst).map(|len| dst[..len].to_vec()))
         .collect();
     let stored: Vec<_> = packed
         .iter()
         .map(|bytes| Stored::compressed(codec, bytes))
         .collect();
-    let count = stored.len();
-    let through = |batch: usize| -> Contender<'_> {
-        let (pool, stored) = (&pool, &stored);
-        Box::new(move || {
-            ns_per_page(count, || {
-                for batch in stored.chunks(batch) {
-                    pool.decompress_batch(batch, |_, page| {
-                        black_box(page.expect("our own page"));
-                    });
-                }
-            })
-        })
-    };
-    let into = || -> Contender<'_> {
-        let (pool, stored) = (&pool, &stored);
-        let mut rooms = vec![vec![0u8; PAGE]; 8];
-        Box::new(move || {
-            ns_per_page(count, || {
-                for batch in stored.chunks(8) {
-                    pool.decompress_batch_into(batch, &mut rooms, |_, done| {
-                        done.expect("our own page");
-                    });
-                    black_box(&rooms);
-                }
-            })
-        })
-    };
-    let mut page = vec![0; PAGE];
-    let mut peer_page = vec![0; PAGE];
-    let mut contenders = vec![
-        Box::new(|| {
-            ns_per_page(count, || {
-                for bytes in &packed {
-                    assert!((bare.decompress)(bytes, &mut page));
-                    black_box(&page);
-                }
-            })
-        }) as Contender<'_>,
-        through(1),
-        through(8),
-        into(),
+    let mut makers = vec![
+        bare_decompress(bare, &packed),
+        pool_decompress(codec, 1, &stored),
+        pool_decompress(codec, 8, &stored),
+        pool_decompress_into(codec, &stored),
     ];
     if codec == Codec::Lz4 {
-        contenders.push(Box::new(|| {
-            ns_per_page(count, || {
-                for bytes in &packed {
-                    assert!((peer.decompress)(bytes, &mut peer_page));
-                    black_box(&peer_page);
-                }
-            })
-        }));
+        makers.push(bare_decompress(rivals::liblz4, &packed));
     }
-    let times = rounds(&mut contenders);
-    drop(contenders);
+    let times = rounds(packed.len(), |range| touch(&packed[range]), &makers);
     println!(
         "{codec} decompress: {} {:.0} ns/page",
-        bare.name,
+        bare().name,
         median(&times[0])
     );
     println!(
@@ -221,28 +207,19 @@ fn compare_decompress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
 
 /// What a random page costs, against lz4's mean over the corpus.
 fn reject(codec: Codec, pages: &[Vec<u8>]) {
-    let (lz4, pool) = (pool(Codec::Lz4), pool(codec));
-    let random = random_pages(256);
-    let mut rejected = 0;
-    let times = rounds(&mut [
-        Box::new(|| {
-            ns_per_page(pages.len(), || {
-                for page in pages {
-                    lz4.compress_batch(&[page], |_, _| {});
-                }
-            })
-        }),
-        Box::new(|| {
-            rejected = 0;
-            ns_per_page(random.len(), || {
-                for page in &random {
-                    rejected += pool
-                        .compress_batch(&[page], |_, _| {})
-                        .incompressible_pages();
-                }
-            })
-        }),
-    ]);
+    let random = random_pages(pages.len());
+    let makers = [
+        pool_compress(Codec::Lz4, 1, pages),
+        pool_compress(codec, 1, &random),
+    ];
+    let warm = |range: std::ops::Range<usize>| {
+        touch(&pages[range.clone()]);
+        touch(&random[range]);
+    };
+    let times = rounds(pages.len(), warm, &makers);
+    let rejected = pool(codec)
+        .compress_batch(&random, |_, _| {})
+        .incompressible_pages();
     println!(
         "{codec} random page: {:.0} ns, {rejected} of {} rejected\n  / mean lz4 page           {}",
         median(&times[1]),

@@ -8,13 +8,18 @@ pub mod rivals;
 
 use std::env;
 use std::fs;
+use std::hint::black_box;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// The page size the benchmarks use unless they say otherwise.
 pub const PAGE: usize = 4096;
 
-/// Rounds that count; one more comes first, to warm up.
-pub const ROUNDS: usize = 101;
+/// Rounds that count.
+pub const ROUNDS: usize = 61;
+
+/// Pages worked on at a time: 128 KiB, which stays in a core's cache.
+const HOT: usize = 32;
 
 /// The corpus: a file of concatenated pages named by the first argument or
 /// `PAGEPRESS_CORPUS`; with neither, this process's neighbours on disk.
@@ -91,44 +96,64 @@ pub fn random_pages(count: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Nanoseconds of this thread's CPU time that `work` takes, divided by `pages`.
-/// CPU time, so that a round in which the thread was preempted still counts for
-/// what it did.
-pub fn ns_per_page(pages: usize, work: impl FnOnce()) -> f64 {
-    let start = thread_cpu_ns();
-    work();
-    (thread_cpu_ns() - start) / pages as f64
-}
+/// Makes a fresh contender: new contexts, at new addresses.
+pub type Maker<'a> = Box<dyn Fn() -> Contender<'a> + 'a>;
 
-fn thread_cpu_ns() -> f64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
-}
+/// Works on the pages of a range.
+pub type Contender<'a> = Box<dyn FnMut(Range<usize>) + 'a>;
 
-/// Runs the contenders in turn, round after round, and returns for each its
-/// times over the counted rounds. Every other round goes backwards, so that
-/// none always follows the same neighbour.
-pub fn rounds(contenders: &mut [Contender<'_>]) -> Vec<Vec<f64>> {
-    let mut times = vec![Vec::with_capacity(ROUNDS); contenders.len()];
-    for round in 0..=ROUNDS {
-        let count = contenders.len();
-        for turn in 0..count {
-            let i = if round % 2 == 0 {
-                turn
-            } else {
-                count - 1 - turn
-            };
-            let time = contenders[i]();
-            if round > 0 {
-                times[i].push(time);
+/// Runs contenders against each other on `count` pages, round after round;
+/// returns each one's nanoseconds per page in every round.
+///
+/// In every round they are made afresh, because where the allocator puts a
+/// context's tables makes a difference of a percent or two. They then take
+/// turns, each on another group of pages, until all have done all: two that
+/// share code would otherwise find the branches predicted by whoever had the
+/// same pages just before. `touch` brings a group's data into the cache first.
+pub fn rounds(count: usize, touch: impl Fn(Range<usize>), makers: &[Maker<'_>]) -> Vec<Vec<f64>> {
+    let mut times = vec![Vec::with_capacity(ROUNDS); makers.len()];
+    let groups = count.div_ceil(HOT);
+    let mut shift = Vec::new();
+    for round in 0..ROUNDS {
+        // Kept, so that the next round's addresses differ.
+        shift.push(vec![0u8; 1 + round * 7919 % 60_000]);
+        let mut contenders: Vec<_> = makers.iter().map(|make| make()).collect();
+        let mut sums = vec![0.0; makers.len()];
+        for turn in 0..groups {
+            for (i, contender) in contenders.iter_mut().enumerate() {
+                let group = (turn + i * groups / makers.len()) % groups;
+                let pages = group * HOT..count.min((group + 1) * HOT);
+                touch(pages.clone());
+                let began = thread_cpu_ns();
+                contender(pages);
+                sums[i] += thread_cpu_ns() - began;
             }
+        }
+        for (times, sum) in times.iter_mut().zip(sums) {
+            times.push(sum / count as f64);
         }
     }
     times
 }
 
-/// One round of one contender; returns its nanoseconds per page.
-pub type Contender<'a> = Box<dyn FnMut() -> f64 + 'a>;
+/// Reads a byte of every cache line.
+pub fn touch<P: AsRef<[u8]>>(pages: &[P]) {
+    for page in pages {
+        black_box(
+            page.as_ref()
+                .iter()
+                .step_by(64)
+                .fold(0, |sum: u8, &byte| sum.wrapping_add(byte)),
+        );
+    }
+}
+
+/// This thread's CPU time: a contender that was preempted still counts for what
+/// it did.
+fn thread_cpu_ns() -> f64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
+}
 
 /// The median.
 #[must_use]
