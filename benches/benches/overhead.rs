@@ -67,14 +67,11 @@ fn pool_compress<'a>(codec: Codec, batch: usize, pages: &'a [Vec<u8>]) -> Maker<
 }
 
 fn compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
-    let mut makers = vec![
+    let makers = [
         bare_compress(bare, pages),
         pool_compress(codec, 1, pages),
         pool_compress(codec, 8, pages),
     ];
-    if codec == Codec::Lz4 {
-        makers.push(bare_compress(rivals::liblz4, pages));
-    }
     let times = rounds(pages.len(), |range| touch(&pages[range]), &makers);
     println!(
         "\n{codec} compress: {} {:.0} ns/page",
@@ -93,20 +90,6 @@ fn compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
         "  batch 8 / 8 singles       {}",
         verdict(&ratios(&times[2], &times[1]), 1.01)
     );
-    if let Some(peer) = times.get(3) {
-        println!(
-            "  bare / liblz4             {:.3}",
-            median(&ratios(&times[0], peer))
-        );
-        println!(
-            "  pool, batch 1 / liblz4    {}",
-            verdict(&ratios(&times[1], peer), 1.00)
-        );
-        println!(
-            "  pool, batch 8 / liblz4    {}",
-            verdict(&ratios(&times[2], peer), 1.00)
-        );
-    }
 }
 
 /// The bare loop over a codec's decoder.
@@ -162,15 +145,12 @@ fn decompress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
         .iter()
         .map(|bytes| Stored::compressed(codec, bytes))
         .collect();
-    let mut makers = vec![
+    let makers = [
         bare_decompress(bare, &packed),
         pool_decompress(codec, 1, &stored),
         pool_decompress(codec, 8, &stored),
         pool_decompress_into(codec, &stored),
     ];
-    if codec == Codec::Lz4 {
-        makers.push(bare_decompress(rivals::liblz4, &packed));
-    }
     let times = rounds(packed.len(), |range| touch(&packed[range]), &makers);
     println!(
         "{codec} decompress: {} {:.0} ns/page",
@@ -193,16 +173,6 @@ fn decompress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
         "  batch 8 / 8 singles       {}",
         verdict(&ratios(&times[2], &times[1]), 1.01)
     );
-    if let Some(peer) = times.get(4) {
-        println!(
-            "  pool, batch 1 / liblz4    {}",
-            verdict(&ratios(&times[1], peer), 1.05)
-        );
-        println!(
-            "  pool, batch 8 / liblz4    {}",
-            verdict(&ratios(&times[2], peer), 1.05)
-        );
-    }
 }
 
 /// What a random page costs, against lz4's mean over the corpus.
