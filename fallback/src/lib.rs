@@ -15,6 +15,7 @@
 
 #[cfg(feature = "deflate")]
 pub mod deflate;
+pub mod huffman;
 #[cfg(feature = "lz4")]
 pub mod lz4;
 pub mod probe;
