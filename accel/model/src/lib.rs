@@ -1,0 +1,30 @@
+//! A software model of Intel's In-Memory Analytics Accelerator (IAA; device name
+//! `iax`).
+//!
+//! A [`Device`](device::Device) takes raw 64-byte descriptors whose addresses
+//! are those of the calling program, and writes raw 64-byte completion records,
+//! the status byte last, as silicon does. A client that works on the model works
+//! on a device.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`profile`] | generations, capabilities, queue configuration |
+//! | [`device`] | devices, their queues, SWERROR |
+//! | [`work`] | one descriptor, from the queue to its completion |
+//! | [`check`] | what is refused before any data is touched |
+//! | [`memory`] | how addresses are reached: trusting, checked, registered |
+//! | [`compress`], [`decompress`], [`crc64`] | the engines |
+//!
+//! Whatever is measured on the model says how fast the host computes, and
+//! nothing of a device.
+
+pub mod check;
+pub mod checksum;
+pub mod compress;
+pub mod crc64;
+pub mod decompress;
+pub mod device;
+pub mod memory;
+pub mod op;
+pub mod profile;
+pub mod work;
