@@ -1,8 +1,6 @@
 //! Every status that a descriptor can provoke by itself, each provoked.
 
-mod client;
-
-use client::{Client, shared};
+use super::client::{Client, shared};
 use pagepress_abi::aecs::compress as aecs;
 use pagepress_abi::flags::{compress, compress2, decompress, op};
 use pagepress_abi::{Completion, Descriptor, Opcode, Status, SwError};
@@ -484,7 +482,7 @@ fn waiting_needs_the_queue_to_allow_it() {
 #[test]
 fn page_faults_say_where() {
     let device = || Device::new(Profile::GEN1, Checked::new().unwrap(), &[shared(16)]).unwrap();
-    let gone = client::unmapped_page();
+    let gone = super::client::unmapped_page();
     type Place = fn(&mut Descriptor, u64);
     let faults: [(&str, Place, u8); 5] = [
         ("source", |d, gone| d.src1 = gone - 100, 0x03),

@@ -98,7 +98,7 @@ impl Client {
 
     /// A descriptor with which nothing is wrong; source 1 is filled to suit.
     pub(crate) fn sound(&mut self, opcode: Opcode) -> Descriptor {
-        let text: Vec<u8> = include_bytes!("mod.rs")
+        let text: Vec<u8> = include_bytes!("client.rs")
             .iter()
             .copied()
             .cycle()
@@ -155,6 +155,10 @@ impl Client {
 
     pub(crate) fn source(&self) -> Vec<u8> {
         self.src1.get(0, 8192)
+    }
+
+    pub(crate) fn destination(&self, len: usize) -> Vec<u8> {
+        self.dst.get(0, len)
     }
 }
 

@@ -1,0 +1,6 @@
+//! The device as its clients meet it: what it checks, and how its queues take
+//! descriptors.
+
+mod checks;
+mod client;
+mod queues;
