@@ -3,9 +3,9 @@
 //!
 //! `cargo bench --bench libraries -- CORPUS`
 
+use pagepress_benches::contenders::{bare_compress, bare_decompress, pack};
 use pagepress_benches::rivals::{self, Rival};
-use pagepress_benches::{Maker, PAGE, corpus, median, pin, ratios, rounds, touch};
-use std::hint::black_box;
+use pagepress_benches::{PAGE, corpus, median, pin, ratios, rounds, touch};
 
 const RIVALS: [fn() -> Rival; 11] = [
     rivals::liblz4,
@@ -31,12 +31,15 @@ fn main() {
     println!("library        compress ns   / liblz4  decompress ns   / liblz4   ratio");
 
     let packed: Vec<_> = RIVALS.iter().map(|make| pack(*make, &pages)).collect();
-    let compressors: Vec<_> = RIVALS.iter().map(|&make| encoder(make, &pages)).collect();
+    let compressors: Vec<_> = RIVALS
+        .iter()
+        .map(|&make| bare_compress(make, &pages))
+        .collect();
     let compress = rounds(pages.len(), |range| touch(&pages[range]), &compressors);
     let decoders: Vec<_> = RIVALS
         .iter()
         .zip(&packed)
-        .map(|(&make, packed)| decoder(make, packed))
+        .map(|(&make, packed)| bare_decompress(make, packed))
         .collect();
     let fewest = packed.iter().map(Vec::len).min().unwrap_or(0);
     let decompress = rounds(fewest, |_| {}, &decoders);
@@ -68,43 +71,9 @@ fn main() {
     ];
     for writer in writers {
         let packed = pack(writer, &pages);
-        let readers = readers.map(|reader| decoder(reader, &packed));
+        let readers = readers.map(|reader| bare_decompress(reader, &packed));
         let times = rounds(packed.len(), |range| touch(&packed[range]), &readers);
         let [a, b, c] = [0, 1, 2].map(|i: usize| median(&times[i]));
         println!("{:<18} {a:>12.0} {b:>11.0} {c:>12.0}", writer().name);
     }
-}
-
-/// The pages that the library can shorten, compressed.
-fn pack(make: fn() -> Rival, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut rival = make();
-    let mut dst = vec![0; 2 * PAGE];
-    pages
-        .iter()
-        .filter_map(|page| (rival.compress)(page, &mut dst).map(|len| dst[..len].to_vec()))
-        .collect()
-}
-
-fn encoder(make: fn() -> Rival, pages: &[Vec<u8>]) -> Maker<'_> {
-    Box::new(move || {
-        let mut rival = make();
-        let mut dst = vec![0; 2 * PAGE];
-        Box::new(move |range| {
-            for page in &pages[range] {
-                black_box((rival.compress)(page, &mut dst));
-            }
-        })
-    })
-}
-
-fn decoder(make: fn() -> Rival, packed: &[Vec<u8>]) -> Maker<'_> {
-    Box::new(move || {
-        let mut rival = make();
-        let mut page = vec![0; PAGE];
-        Box::new(move |range| {
-            for bytes in &packed[range] {
-                assert!((rival.decompress)(bytes, &mut page));
-            }
-        })
-    })
 }

@@ -3,7 +3,10 @@
 //!
 //! `cargo bench --bench overhead -- CORPUS`
 
-use pagepress::{Backend, Codec, Outcome, Pool, Stored};
+use pagepress::{Codec, Stored};
+use pagepress_benches::contenders::{
+    bare_compress, bare_decompress, pack, pool, pool_compress, pool_decompress,
+};
 use pagepress_benches::rivals::{self, Rival};
 use pagepress_benches::{
     Maker, PAGE, corpus, median, pin, random_pages, ratios, rounds, touch, verdict,
@@ -26,44 +29,6 @@ fn main() {
         decompress(codec, bare, &pages);
         reject(codec, &pages);
     }
-}
-
-fn pool(codec: Codec) -> Pool {
-    Pool::builder()
-        .backend(Backend::Software)
-        .codec(codec)
-        .build()
-        .expect("codec is built")
-}
-
-/// The bare loop over a codec's encoder.
-fn bare_compress<'a>(make: fn() -> Rival, pages: &'a [Vec<u8>]) -> Maker<'a> {
-    Box::new(move || {
-        let mut rival = make();
-        let mut dst = vec![0; 2 * PAGE];
-        Box::new(move |range| {
-            for page in &pages[range] {
-                if let Some(len) = (rival.compress)(page, &mut dst) {
-                    black_box(&dst[..len]);
-                }
-            }
-        })
-    })
-}
-
-fn pool_compress<'a>(codec: Codec, batch: usize, pages: &'a [Vec<u8>]) -> Maker<'a> {
-    Box::new(move || {
-        let pool = pool(codec);
-        Box::new(move |range| {
-            for batch in pages[range].chunks(batch) {
-                pool.compress_batch(batch, |_, outcome| {
-                    if let Ok(Outcome::Compressed { page, .. }) = outcome {
-                        black_box(page.bytes());
-                    }
-                });
-            }
-        })
-    })
 }
 
 fn compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
@@ -92,33 +57,6 @@ fn compress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
     );
 }
 
-/// The bare loop over a codec's decoder.
-fn bare_decompress<'a>(make: fn() -> Rival, packed: &'a [Vec<u8>]) -> Maker<'a> {
-    Box::new(move || {
-        let mut rival = make();
-        let mut page = vec![0; PAGE];
-        Box::new(move |range| {
-            for bytes in &packed[range] {
-                assert!((rival.decompress)(bytes, &mut page));
-                black_box(&page);
-            }
-        })
-    })
-}
-
-fn pool_decompress<'a>(codec: Codec, batch: usize, stored: &'a [Stored<'a>]) -> Maker<'a> {
-    Box::new(move || {
-        let pool = pool(codec);
-        Box::new(move |range| {
-            for batch in stored[range].chunks(batch) {
-                pool.decompress_batch(batch, |_, page| {
-                    black_box(page.expect("our own page"));
-                });
-            }
-        })
-    })
-}
-
 fn pool_decompress_into<'a>(codec: Codec, stored: &'a [Stored<'a>]) -> Maker<'a> {
     Box::new(move || {
         let pool = pool(codec);
@@ -135,12 +73,7 @@ fn pool_decompress_into<'a>(codec: Codec, stored: &'a [Stored<'a>]) -> Maker<'a>
 }
 
 fn decompress(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>]) {
-    let mut encoder = bare().compress;
-    let mut dst = vec![0; 2 * PAGE];
-    let packed: Vec<Vec<u8>> = pages
-        .iter()
-        .filter_map(|page| encoder(page, &mut dst).map(|len| dst[..len].to_vec()))
-        .collect();
+    let packed = pack(bare, pages);
     let stored: Vec<_> = packed
         .iter()
         .map(|bytes| Stored::compressed(codec, bytes))

@@ -4,6 +4,7 @@
 //! Contenders take turns within each round, their times are divided round by
 //! round, and the median of those ratios is what counts.
 
+pub mod contenders;
 pub mod rivals;
 
 use std::env;

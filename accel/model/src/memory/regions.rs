@@ -41,8 +41,8 @@ impl Regions {
             .push(region);
     }
 
-    /// Withdraws the regions that start here. Operations that use them have
-    /// ended when this returns.
+    /// Withdraws the regions that start here. Nothing touches them once this has
+    /// returned: work that still names them meets a fault.
     pub fn remove(&self, start: *const u8) {
         let start = start.addr() as u64;
         let mut list = self.list.write().unwrap_or_else(PoisonError::into_inner);
