@@ -3,13 +3,14 @@
 #![expect(unsafe_code, reason = "descriptors name the client's memory")]
 
 use crate::memory::Memory;
+use crate::op::Product;
 use crate::profile::{Mode, Profile, QueueConfig};
 use crate::work::{Engine, Work};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use pagepress_abi::{CompletionRecord, Descriptor, Opcode, Portal, Submission, SwError};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Why a device cannot be configured so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,9 @@ pub struct Counters {
     pub completed: u64,
     /// Descriptors that ended in SWERROR.
     pub software_errors: u64,
+    /// Descriptors that were in flight when the device was halted or reset, or
+    /// their queue aborted.
+    pub abandoned: u64,
 }
 
 /// One modelled IAX device. Clones are handles to the same device.
@@ -80,9 +84,14 @@ struct Shared {
     memory: Box<dyn Memory>,
     queues: Box<[QueueState]>,
     halted: AtomicBool,
+    resets: AtomicU32,
+    /// Read while results are written, written by who forbids that.
+    gate: RwLock<()>,
     /// Engines at rest. A thread that needs one and finds none makes it, so
     /// there are as many as ever worked at once.
     idle: Mutex<Vec<Box<Engine>>>,
+    /// Buffers of work that has completed.
+    spare: Mutex<Vec<Product>>,
     registers: Mutex<Registers>,
 }
 
@@ -98,7 +107,15 @@ impl fmt::Debug for Shared {
 struct QueueState {
     config: QueueConfig,
     enabled: AtomicBool,
+    aborts: AtomicU32,
     occupancy: AtomicU32,
+}
+
+/// When work was taken, as far as resets and aborts go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Taken {
+    resets: u32,
+    aborts: u32,
 }
 
 #[derive(Default)]
@@ -138,6 +155,7 @@ impl Device {
             .map(|&config| QueueState {
                 config,
                 enabled: AtomicBool::new(true),
+                aborts: AtomicU32::new(0),
                 occupancy: AtomicU32::new(0),
             })
             .collect();
@@ -146,7 +164,10 @@ impl Device {
             memory: Box::new(memory),
             queues,
             halted: AtomicBool::new(false),
+            resets: AtomicU32::new(0),
+            gate: RwLock::default(),
             idle: Mutex::default(),
+            spare: Mutex::default(),
             registers: Mutex::default(),
         };
         Ok(Self {
@@ -200,18 +221,30 @@ impl Device {
         self.registers().software_error = None;
     }
 
-    /// Halts the device: queues take nothing more until [`reset`](Self::reset).
-    /// Work already taken is for its holder to complete or to abandon.
+    /// Halts the device: queues take nothing more until [`reset`](Self::reset),
+    /// and work in flight never completes. Nothing is written once this has
+    /// returned.
     pub fn halt(&self) {
+        let _gate = self.shut_gate();
         self.shared.halted.store(true, Ordering::SeqCst);
     }
 
-    /// Ends a halt.
+    /// Whether the device is halted.
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        self.shared.halted.load(Ordering::SeqCst)
+    }
+
+    /// Forgets the work in flight, which never completes, and ends a halt. Once
+    /// this has returned, nothing that was submitted before touches memory.
     pub fn reset(&self) {
+        let _gate = self.shut_gate();
+        self.shared.resets.fetch_add(1, Ordering::SeqCst);
         self.shared.halted.store(false, Ordering::SeqCst);
     }
 
-    /// Enables or disables a queue.
+    /// Enables or disables a queue. What a queue holds that is disabled still
+    /// completes, as when the driver disables one.
     ///
     /// # Panics
     /// If there is no such queue.
@@ -221,28 +254,54 @@ impl Device {
             .store(enabled, Ordering::SeqCst);
     }
 
-    fn registers(&self) -> MutexGuard<'_, Registers> {
+    /// Disables a queue and forgets what it holds: that never completes, and
+    /// touches no memory once this has returned.
+    ///
+    /// # Panics
+    /// If there is no such queue.
+    pub fn abort(&self, queue: usize) {
+        let _gate = self.shut_gate();
+        self.set_enabled(queue, false);
+        self.shared.queues[queue]
+            .aborts
+            .fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// While this is held, results may be written.
+    pub(crate) fn gate(&self) -> RwLockReadGuard<'_, ()> {
         self.shared
-            .registers
-            .lock()
+            .gate
+            .read()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shut_gate(&self) -> RwLockWriteGuard<'_, ()> {
+        self.shared
+            .gate
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn registers(&self) -> MutexGuard<'_, Registers> {
+        locked(&self.shared.registers)
     }
 
     pub(crate) fn engine(&self) -> Box<Engine> {
-        let mut idle = self
-            .shared
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        idle.pop().unwrap_or_default()
+        locked(&self.shared.idle).pop().unwrap_or_default()
     }
 
     pub(crate) fn rest(&self, engine: Box<Engine>) {
-        self.shared
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(engine);
+        locked(&self.shared.idle).push(engine);
+    }
+
+    pub(crate) fn product(&self) -> Product {
+        locked(&self.shared.spare).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn keep(&self, mut product: Product) {
+        product.output.clear();
+        product.aecs.clear();
+        locked(&self.shared.spare).push(product);
     }
 
     pub(crate) fn count(&self, which: impl FnOnce(&mut Counters) -> &mut u64) {
@@ -266,6 +325,11 @@ impl Device {
             }
         }
     }
+}
+
+/// The lock, whoever panicked with it: what it guards is whole at any time.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A queue's portal, as user space has it.
@@ -310,6 +374,23 @@ impl Queue {
         &*self.device.shared.memory
     }
 
+    /// Whether both are the same queue of the same device.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.index == other.index && Arc::ptr_eq(&self.device.shared, &other.device.shared)
+    }
+
+    fn taken(&self) -> Taken {
+        Taken {
+            resets: self.device.shared.resets.load(Ordering::SeqCst),
+            aborts: self.state().aborts.load(Ordering::SeqCst),
+        }
+    }
+
+    pub(crate) fn has_forgotten(&self, taken: Taken) -> bool {
+        self.taken() != taken
+    }
+
     /// Its number on the device.
     #[must_use]
     pub fn index(&self) -> usize {
@@ -336,8 +417,10 @@ impl Queue {
             Mode::Shared => state.config.threshold.min(state.config.size),
             Mode::Dedicated => state.config.size,
         };
-        let open = state.enabled.load(Ordering::SeqCst)
-            && !self.device.shared.halted.load(Ordering::SeqCst);
+        // Before looking whether the queue is open: work that is taken while
+        // it closes belongs to the time before.
+        let taken = self.taken();
+        let open = state.enabled.load(Ordering::SeqCst) && !self.device.is_halted();
         let take = |occupied: u32| (open && occupied < u32::from(room)).then_some(occupied + 1);
         state
             .occupancy
@@ -345,28 +428,19 @@ impl Queue {
             .map_err(|_| NotTaken::Busy)?;
         self.device.count(|counters| &mut counters.accepted);
         // SAFETY: the caller promises valid sources until this returns.
-        let work = unsafe { Work::take(self.clone(), Descriptor::from_bytes(descriptor)) };
+        let work = unsafe { Work::take(self.clone(), taken, Descriptor::from_bytes(descriptor)) };
         Ok(work)
     }
 
-    /// ENQCMD: submits to a shared queue.
+    /// ENQCMD: submits to a shared queue. A dedicated one does not take it.
     ///
     /// # Safety
     /// As for [`Portal::submit`].
     pub unsafe fn enqcmd(&self, descriptor: &[u8; 64]) -> Submission {
-        if self.config().mode != Mode::Shared {
-            return Submission::Retry;
-        }
-        // SAFETY: the caller's promise is the same.
-        match unsafe { self.accept(descriptor) } {
-            Ok(work) => {
-                work.complete();
-                Submission::Accepted
-            }
-            Err(NotTaken::Busy) => {
-                self.device.count(|counters| &mut counters.retried);
-                Submission::Retry
-            }
+        match self.config().mode {
+            // SAFETY: the caller's promise is the same.
+            Mode::Shared => unsafe { self.submit(descriptor) },
+            Mode::Dedicated => Submission::Retry,
         }
     }
 
@@ -377,19 +451,29 @@ impl Queue {
     /// # Safety
     /// As for [`Portal::submit`].
     pub unsafe fn movdir64b(&self, descriptor: &[u8; 64]) {
-        let state = self.state();
-        if state.config.mode != Mode::Dedicated {
-            return;
+        if self.config().mode == Mode::Dedicated {
+            // SAFETY: the caller's promise is the same.
+            unsafe { self.submit(descriptor) };
         }
-        // SAFETY: the caller's promise is the same.
-        match unsafe { self.accept(descriptor) } {
-            Ok(work) => work.complete(),
-            Err(NotTaken::Busy) => self.dropped(descriptor),
+    }
+
+    /// What a client learns of a descriptor that was not taken: from a shared
+    /// queue, to retry; from a dedicated one nothing, it is recorded as dropped.
+    pub fn refused(&self, descriptor: &[u8; 64]) -> Submission {
+        match self.config().mode {
+            Mode::Shared => {
+                self.device.count(|counters| &mut counters.retried);
+                Submission::Retry
+            }
+            Mode::Dedicated => {
+                self.dropped(descriptor);
+                Submission::Accepted
+            }
         }
     }
 
     /// Records a descriptor that a full dedicated queue has dropped.
-    pub fn dropped(&self, descriptor: &[u8; 64]) {
+    fn dropped(&self, descriptor: &[u8; 64]) {
         let state = self.state();
         let full = self.occupancy() >= u32::from(state.config.size);
         if full && state.enabled.load(Ordering::SeqCst) {
@@ -400,58 +484,65 @@ impl Queue {
         }
     }
 
-    /// `write(2)` on the queue's node: any number of descriptors, as the idxd
-    /// driver takes them. Returns the bytes accepted.
+    /// `write(2)` on the queue's node, see [`write`].
     ///
     /// # Errors
-    /// If not even the first descriptor was accepted: `EINVAL` for a length
-    /// that is not a multiple of 64, or a completion record address that is
-    /// not; `EAGAIN` for a full queue.
+    /// As for [`write`].
     ///
     /// # Safety
     /// As for [`Portal::submit`], for every descriptor accepted.
     pub unsafe fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
-        if bytes.is_empty() || bytes.len() % Descriptor::BYTES != 0 {
-            return Err(invalid());
-        }
-        let mut accepted = 0;
-        for chunk in bytes.chunks_exact(Descriptor::BYTES) {
-            let descriptor = chunk.first_chunk().expect("a chunk of 64 bytes");
-            let record = Descriptor::from_bytes(descriptor).completion;
-            let result = if record % CompletionRecord::BYTES as u64 != 0 {
-                Err(invalid())
-            } else if self.config().mode == Mode::Dedicated {
-                // SAFETY: the caller's promise is the same. The driver does
-                // not look whether there is room.
-                unsafe { self.movdir64b(descriptor) };
-                Ok(())
-            // SAFETY: the caller's promise is the same.
-            } else if unsafe { self.enqcmd(descriptor) } == Submission::Accepted {
-                Ok(())
-            } else {
-                Err(io::Error::from_raw_os_error(libc::EAGAIN))
-            };
-            match result {
-                Ok(()) => accepted += Descriptor::BYTES,
-                Err(error) if accepted == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(accepted)
+        // SAFETY: the caller's promise is the same.
+        unsafe { write(self, bytes) }
     }
+}
+
+/// `write(2)` on the node of the queue behind a portal: any number of
+/// descriptors, as the idxd driver takes them. Returns the bytes accepted; a
+/// dedicated queue takes them all, whether it has room or not.
+///
+/// # Errors
+/// If not even the first descriptor was accepted: `EINVAL` for a length
+/// that is not a multiple of 64, or a completion record address that is
+/// not; `EAGAIN` for a full queue.
+///
+/// # Safety
+/// As for [`Portal::submit`], for every descriptor accepted.
+pub unsafe fn write(portal: &dyn Portal, bytes: &[u8]) -> io::Result<usize> {
+    let invalid = || io::Error::from_raw_os_error(libc::EINVAL);
+    if bytes.is_empty() || bytes.len() % Descriptor::BYTES != 0 {
+        return Err(invalid());
+    }
+    let mut accepted = 0;
+    for chunk in bytes.chunks_exact(Descriptor::BYTES) {
+        let descriptor = chunk.first_chunk().expect("a chunk of 64 bytes");
+        let record = Descriptor::from_bytes(descriptor).completion;
+        let result = if record % CompletionRecord::BYTES as u64 != 0 {
+            Err(invalid())
+        // SAFETY: the caller's promise is the same.
+        } else if unsafe { portal.submit(descriptor) } == Submission::Accepted {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EAGAIN))
+        };
+        match result {
+            Ok(()) => accepted += Descriptor::BYTES,
+            Err(error) if accepted == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(accepted)
 }
 
 impl Portal for Queue {
     unsafe fn submit(&self, descriptor: &[u8; 64]) -> Submission {
-        match self.config().mode {
-            // SAFETY: the caller's promise is the same.
-            Mode::Shared => unsafe { self.enqcmd(descriptor) },
-            Mode::Dedicated => {
-                // SAFETY: the caller's promise is the same.
-                unsafe { self.movdir64b(descriptor) };
+        // SAFETY: the caller's promise is the same.
+        match unsafe { self.accept(descriptor) } {
+            Ok(work) => {
+                work.complete();
                 Submission::Accepted
             }
+            Err(NotTaken::Busy) => self.refused(descriptor),
         }
     }
 }

@@ -14,6 +14,8 @@
 //! | [`check`] | what is refused before any data is touched |
 //! | [`memory`] | how addresses are reached: trusting, checked, registered |
 //! | [`compress`], [`decompress`], [`crc64`] | the engines |
+//! | [`time`] | devices that take time, virtual or real |
+//! | [`faults`] | devices that fail on demand |
 //!
 //! Whatever is measured on the model says how fast the host computes, and
 //! nothing of a device.
@@ -24,7 +26,9 @@ pub mod compress;
 pub mod crc64;
 pub mod decompress;
 pub mod device;
+pub mod faults;
 pub mod memory;
 pub mod op;
 pub mod profile;
+pub mod time;
 pub mod work;

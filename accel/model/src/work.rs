@@ -6,10 +6,10 @@
 use crate::check::{self, Refusal, aecs_halves, reads_aecs, writes_aecs, writes_dst};
 use crate::compress::Compressor;
 use crate::decompress::Decompressor;
-use crate::device::Queue;
-use crate::memory::Fault;
+use crate::device::{Queue, Taken};
+use crate::memory::{Fault, PAGE};
 use crate::op::{End, Job, Product};
-use pagepress_abi::flags::op;
+use pagepress_abi::flags::{compress, op};
 use pagepress_abi::{Completion, CompletionRecord, Descriptor, ErrorCode, Opcode, Status, SwError};
 
 /// What executes one descriptor at a time.
@@ -17,7 +17,6 @@ use pagepress_abi::{Completion, CompletionRecord, Descriptor, ErrorCode, Opcode,
 pub(crate) struct Engine {
     pub(crate) compressor: Compressor,
     pub(crate) decompressor: Decompressor,
-    pub(crate) product: Product,
 }
 
 /// A descriptor that a queue has taken and that has not completed yet. It holds
@@ -29,6 +28,7 @@ pub struct Work {
     src1: Vec<u8>,
     aecs: Vec<u8>,
     verdict: Verdict,
+    taken: Taken,
     holds_entry: bool,
 }
 
@@ -42,19 +42,38 @@ enum Verdict {
     NoRecord(SwError),
 }
 
+/// How work ends, when it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As the operation comes out.
+    Sound,
+    /// With one bit of the output wrong, the one that this number picks, or of
+    /// the CRC if there is no output. The checksums of a flipped output are
+    /// those of the right one.
+    Flipped(u64),
+    /// With a page fault on one of the pages of the output, the one that this
+    /// number picks, or on the destination's first if there is no output; what
+    /// comes before it is written.
+    WriteFault(u64),
+    /// With this completion and nothing written.
+    Instead(Completion),
+}
+
 impl Work {
     /// Takes the descriptor, with a copy of its sources.
     ///
     /// # Safety
     /// The sources are valid, as the device's memory asks, until this returns;
-    /// the rest of what the descriptor names, until the work has completed.
-    pub(crate) unsafe fn take(queue: Queue, descriptor: Descriptor) -> Self {
+    /// the rest of what the descriptor names, until the work has completed or
+    /// is [gone](Self::is_gone).
+    pub(crate) unsafe fn take(queue: Queue, taken: Taken, descriptor: Descriptor) -> Self {
         let mut work = Self {
             queue,
             descriptor,
             src1: Vec::new(),
             aecs: Vec::new(),
             verdict: Verdict::Run,
+            taken,
             holds_entry: true,
         };
         // SAFETY: the caller's promise is the same.
@@ -74,28 +93,28 @@ impl Work {
         &self.queue
     }
 
+    /// Whether the device has been reset, or the queue aborted, since this was
+    /// taken: it will never complete.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.queue.has_forgotten(self.taken)
+    }
+
     /// Executes it and writes its results, the completion record last.
     pub fn complete(self) {
-        let completion = self.execute(|_| {});
-        if let Some(completion) = completion {
-            self.finish(&completion);
-        }
+        self.run().publish(&Ending::Sound);
     }
 
-    /// As [`complete`](Self::complete), with the output passed through
-    /// `disturb` before it is written: a device that computes wrongly.
-    pub fn complete_disturbed(self, disturb: impl FnOnce(&mut Vec<u8>)) {
-        let completion = self.execute(disturb);
-        if let Some(completion) = completion {
-            self.finish(&completion);
-        }
-    }
-
-    /// Writes this completion without executing anything.
-    pub fn complete_with(self, completion: &Completion) {
-        match self.verdict {
-            Verdict::NoRecord(_) => self.complete(),
-            _ => self.finish(completion),
+    /// Executes it. Nothing is written yet.
+    #[must_use]
+    pub fn run(self) -> Done {
+        let device = self.queue.device();
+        let mut product = device.product();
+        let computed = self.execute(&mut product);
+        Done {
+            work: self,
+            computed,
+            product,
         }
     }
 
@@ -137,18 +156,14 @@ impl Work {
         Verdict::Run
     }
 
-    /// Runs the operation and writes its data. `None` if there is nowhere to
-    /// say how it ended.
-    fn execute(&self, disturb: impl FnOnce(&mut Vec<u8>)) -> Option<Completion> {
+    /// Runs the operation.
+    fn execute(&self, product: &mut Product) -> Computed {
         let device = self.queue.device();
         let d = &self.descriptor;
         match self.verdict {
             Verdict::Run => {}
-            Verdict::Ended(completion) => return Some(completion),
-            Verdict::NoRecord(error) => {
-                device.record_error(error, self.queue.index(), d.opcode(), d.completion);
-                return None;
-            }
+            Verdict::Ended(completion) => return Computed::Record(completion),
+            Verdict::NoRecord(error) => return Computed::NoRecord(error),
         }
         let job = Job {
             generation: device.profile().generation(),
@@ -169,38 +184,25 @@ impl Work {
             Opcode::CRC64 => {
                 let polynomial = u64::from(d.elements) << 32 | u64::from(d.flags2);
                 let crc64 = crate::crc64::crc64(polynomial, d.flags, &self.src1);
-                return Some(Completion { crc64, ..success });
+                return Computed::Record(Completion { crc64, ..success });
             }
-            _ => return Some(success),
+            _ => return Computed::Record(success),
         }
         let mut engine = device.engine();
-        let Engine {
-            compressor,
-            decompressor,
-            product,
-        } = &mut *engine;
-        product.output.clear();
-        product.aecs.clear();
         let end = if d.opcode() == Opcode::COMPRESS {
-            compressor.run(&job, product)
+            engine.compressor.run(&job, product)
         } else {
-            decompressor.run(&job, product)
+            engine.decompressor.run(&job, product)
         };
-        disturb(&mut product.output);
-        let completion = self.write_data(&end, product);
         device.rest(engine);
-        Some(completion)
+        Computed::Data(end)
     }
 
     /// Writes output and AECS; what the completion record will say.
     fn write_data(&self, end: &End, product: &Product) -> Completion {
         let d = &self.descriptor;
         let memory = self.queue.memory();
-        let output = if writes_dst(d) {
-            &product.output[..]
-        } else {
-            &[]
-        };
+        let output = &product.output[..];
         debug_assert!(
             output.len() <= d.dst_max as usize,
             "an engine keeps to its limit"
@@ -236,7 +238,7 @@ impl Work {
     }
 
     /// Writes the completion record, if one is wanted.
-    fn finish(mut self, completion: &Completion) {
+    fn finish(&mut self, completion: &Completion) {
         // First: a client that counts entries takes a completion for a free
         // one.
         self.free_entry();
@@ -265,7 +267,114 @@ impl Work {
     }
 }
 
+/// Work that has been executed and has not completed.
+#[derive(Debug)]
+pub struct Done {
+    work: Work,
+    computed: Computed,
+    product: Product,
+}
+
+/// What executing came to.
+#[derive(Debug, Clone, Copy)]
+enum Computed {
+    /// There is data to write.
+    Data(End),
+    /// There is nothing but a completion record to write.
+    Record(Completion),
+    /// There is nowhere to say how it ended.
+    NoRecord(SwError),
+}
+
+impl Done {
+    /// The work.
+    #[must_use]
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// Bytes that the engine worked on: of the input for Compress and CRC64,
+    /// of the output for Decompress, none for a descriptor that was refused.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let refused = match self.computed {
+            Computed::Data(_) => false,
+            Computed::Record(completion) => completion.status() != Status::SUCCESS,
+            Computed::NoRecord(_) => true,
+        };
+        if refused {
+            return 0;
+        }
+        match self.work.descriptor.opcode() {
+            // A suppressed output was worked for as well.
+            Opcode::DECOMPRESS if !writes_dst(&self.work.descriptor) => self.work.src1.len(),
+            Opcode::DECOMPRESS => self.product.output.len(),
+            _ => self.work.src1.len(),
+        }
+    }
+
+    /// Writes the results, the completion record last. If the device has been
+    /// halted or reset, or the queue aborted, nothing is written.
+    pub fn publish(mut self, ending: &Ending) {
+        let queue = self.work.queue.clone();
+        let device = queue.device();
+        // Held until the record is written: who resets the device knows that
+        // nothing is written afterwards.
+        let gate = device.gate();
+        if device.is_halted() || self.work.is_gone() {
+            device.count(|counters| &mut counters.abandoned);
+        } else if let Computed::NoRecord(error) = self.computed {
+            let d = &self.work.descriptor;
+            device.record_error(error, queue.index(), d.opcode(), d.completion);
+        } else {
+            let completion = self.completion(ending);
+            self.work.finish(&completion);
+        }
+        drop(gate);
+        device.keep(self.product);
+    }
+
+    /// Writes what the ending lets through, but for the record.
+    fn completion(&mut self, ending: &Ending) -> Completion {
+        let (work, product) = (&self.work, &mut self.product);
+        if let Ending::Instead(completion) = ending {
+            return *completion;
+        }
+        let mut end = match self.computed {
+            Computed::Data(end) => end,
+            Computed::Record(completion) => return completion,
+            Computed::NoRecord(_) => unreachable!("there is a place for a record"),
+        };
+        if !writes_dst(&work.descriptor) {
+            product.output.clear();
+        }
+        let output = &mut product.output;
+        match *ending {
+            Ending::Flipped(pick) => match data_bits(&work.descriptor, &end, output.len()) {
+                0 => end.crc ^= 1 << (pick % 32),
+                bits => output[(pick % bits / 8) as usize] ^= 1 << (pick % bits % 8),
+            },
+            Ending::WriteFault(pick) => return work.write_until_fault(pick, output),
+            _ => {}
+        }
+        work.write_data(&end, product)
+    }
+}
+
 impl Work {
+    /// Writes the output up to one of its pages, which is said to fault.
+    fn write_until_fault(&self, pick: u64, output: &[u8]) -> Completion {
+        let d = &self.descriptor;
+        let first = d.dst / PAGE;
+        let last = (d.dst + (output.len() as u64).saturating_sub(1)) / PAGE;
+        let address = (first + pick % (last - first + 1)) * PAGE;
+        let done = address.saturating_sub(d.dst) as usize;
+        // SAFETY: whoever submitted promised the destination until the work
+        // completes, and this is a part of the output.
+        let written = unsafe { self.queue.memory().write(d.dst, &output[..done]) };
+        page_fault(d, written.err().unwrap_or(Fault { address, done }), true)
+    }
+
     fn free_entry(&mut self) {
         if core::mem::take(&mut self.holds_entry) {
             self.queue.free_entry();
@@ -276,6 +385,18 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         self.free_entry();
+    }
+}
+
+/// The bits of the output that mean something. With 16-bit words, whose last
+/// ones do is left out.
+fn data_bits(descriptor: &Descriptor, end: &End, output: usize) -> u64 {
+    let words = descriptor.opcode() == Opcode::COMPRESS && descriptor.flags & compress::BE16 != 0;
+    let bytes = output as u64;
+    match end.output_bits {
+        _ if words => 8 * bytes.saturating_sub(2),
+        0 => 8 * bytes,
+        bits => 8 * bytes.saturating_sub(1) + u64::from(bits),
     }
 }
 

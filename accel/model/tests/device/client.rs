@@ -8,6 +8,7 @@ use pagepress_abi::flags::{compress, decompress, op};
 use pagepress_abi::{Completion, CompletionRecord, Descriptor, Opcode, Portal, Submission};
 use pagepress_model::device::Device;
 use pagepress_model::profile::QueueConfig;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A shared queue of this many entries.
 pub(crate) fn shared(size: u16) -> QueueConfig {
@@ -141,12 +142,24 @@ impl Client {
     }
 
     pub(crate) fn submit_unseen(&mut self, descriptor: &Descriptor) {
-        self.record.put(0, &[0; CompletionRecord::BYTES]);
+        self.clear_record();
         // SAFETY: the descriptor names this client's regions, which live on,
         // and the model is done when this returns. Cases that name other
         // memory are refused first, or run on memory that is checked.
         let submission = unsafe { self.device.queue(0).submit(&descriptor.to_bytes()) };
         assert_eq!(submission, Submission::Accepted);
+    }
+
+    pub(crate) fn clear_record(&self) {
+        self.record.put(0, &[0; CompletionRecord::BYTES]);
+    }
+
+    /// The status byte, which a device may be about to write.
+    pub(crate) fn poll(&self) -> u8 {
+        let status = self.record.lines.cast::<u8>();
+        // SAFETY: the region lives as long as the client, and what a device
+        // writes to this byte it writes atomically.
+        unsafe { AtomicU8::from_ptr(status) }.load(Ordering::Acquire)
     }
 
     pub(crate) fn record_bytes(&self) -> [u8; 64] {

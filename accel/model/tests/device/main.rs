@@ -3,4 +3,6 @@
 
 mod checks;
 mod client;
+mod faults;
 mod queues;
+mod time;

@@ -7,7 +7,7 @@ use pagepress_abi::{Descriptor, Opcode, Portal, Status, Submission, SwError};
 use pagepress_model::device::{ConfigError, Device, NotTaken, Queue};
 use pagepress_model::memory::Trusting;
 use pagepress_model::profile::{Profile, QueueConfig};
-use pagepress_model::work::Work;
+use pagepress_model::work::{Ending, Work};
 
 fn device(queues: &[QueueConfig]) -> Device {
     Device::new(Profile::GEN1, Trusting, queues).expect("a sound configuration")
@@ -176,7 +176,7 @@ fn disturbed_work() {
     let sound = client.submit(&descriptor).unwrap();
     let output = client.destination(sound.output_size as usize);
     let work = accept(&device.queue(0), &descriptor).unwrap();
-    work.complete_disturbed(|output| output[7] ^= 1);
+    work.run().publish(&Ending::Flipped(56));
     let mut wrong = client.destination(output.len());
     wrong[7] ^= 1;
     assert_eq!(wrong, output);
@@ -186,7 +186,8 @@ fn disturbed_work() {
     };
     accept(&device.queue(0), &descriptor)
         .unwrap()
-        .complete_with(&failed);
+        .run()
+        .publish(&Ending::Instead(failed));
     assert_eq!(
         pagepress_abi::Completion::from_bytes(&client.record_bytes()),
         failed
