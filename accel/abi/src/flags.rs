@@ -140,9 +140,15 @@ pub mod crc64 {
     pub const INVERT: u16 = 1 << 14;
     /// Take each byte's bits from the other end.
     pub const BE_BIT_ORDER: u16 = 1 << 15;
-    /// The bits that say how the input is inflated first: generation 2, if it
-    /// can chain.
-    pub const DECOMPRESS: u16 = 0x3FF;
+    /// Inflate the input first: generation 2, if it can chain.
+    pub const ENABLE: u16 = 1 << 0;
+    /// Take the input in 16-bit big-endian words, as Decompress does.
+    pub const BE16: u16 = 1 << 5;
+    /// The fourth bit of the number of end bits to ignore.
+    pub const IGNORE_END_BITS_8: u16 = 1 << 9;
+    /// All bits that say how the input is inflated: but for the one above,
+    /// those of Decompress.
+    pub const DECOMPRESS: u16 = 0x3FD;
     /// Bits that are reserved on every generation.
-    pub const RESERVED: u16 = 0xF << 10;
+    pub const RESERVED: u16 = 0xF << 10 | 1 << 1;
 }

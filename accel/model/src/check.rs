@@ -71,9 +71,12 @@ pub fn check(descriptor: &Descriptor, profile: &Profile, queue: &QueueConfig) ->
         || descriptor.src2_len as usize % aecs::ALIGN != 0;
     refuse_if(aecs_used && misaligned, Status::BAD_ALIGNMENT)?;
     overlap(descriptor)?;
-    let odd_be16 = opcode == Opcode::DECOMPRESS
-        && descriptor.flags & decompress::BE16 != 0
-        && descriptor.src1_len % 2 != 0;
+    let words = match opcode {
+        Opcode::DECOMPRESS => descriptor.flags & decompress::BE16 != 0,
+        Opcode::CRC64 => descriptor.flags & crc64::BE16 != 0,
+        _ => false,
+    };
+    let odd_be16 = words && descriptor.src1_len % 2 != 0;
     refuse_if(odd_be16, Status::BAD_BE16_SIZE)
 }
 
@@ -260,11 +263,15 @@ fn decompress_flags(descriptor: &Descriptor, profile: &Profile) -> Checked {
 }
 
 fn crc64_flags(descriptor: &Descriptor, profile: &Profile) -> Checked {
+    let flags = descriptor.flags;
     let mut reserved = crc64::RESERVED;
-    if !profile.generation().has(IaaCap::CRC64_CHAINING) {
+    if !profile.generation().has(IaaCap::CRC64_CHAINING) || flags & crc64::ENABLE == 0 {
         reserved |= crc64::DECOMPRESS;
     }
-    no_flags(u32::from(descriptor.flags & reserved), Status::BAD_FLAGS)
+    if flags & crc64::BE16 == 0 {
+        reserved |= crc64::IGNORE_END_BITS_8;
+    }
+    no_flags(u32::from(flags & reserved), Status::BAD_FLAGS)
 }
 
 fn reserved(descriptor: &Descriptor) -> Checked {

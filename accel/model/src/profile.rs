@@ -46,6 +46,7 @@ impl Profile {
     /// Granite Rapids with all that the model knows of generation 2.
     pub const GEN2: Self = Self::gen2(
         IaaCap::GEN2
+            .with(IaaCap::CRC64_CHAINING)
             .with(IaaCap::LOAD_PARTIAL)
             .with(IaaCap::EARLY_ABORT)
             .with(IaaCap::DICTIONARY)

@@ -9,7 +9,7 @@ use crate::decompress::Decompressor;
 use crate::device::{Queue, Taken};
 use crate::memory::{Fault, PAGE};
 use crate::op::{End, Job, Product};
-use pagepress_abi::flags::{compress, op};
+use pagepress_abi::flags::{compress, crc64, op};
 use pagepress_abi::{Completion, CompletionRecord, Descriptor, ErrorCode, Opcode, Status, SwError};
 
 /// What executes one descriptor at a time.
@@ -182,9 +182,14 @@ impl Work {
         match d.opcode() {
             Opcode::COMPRESS | Opcode::DECOMPRESS => {}
             Opcode::CRC64 => {
-                let polynomial = u64::from(d.elements) << 32 | u64::from(d.flags2);
-                let crc64 = crate::crc64::crc64(polynomial, d.flags, &self.src1);
-                return Computed::Record(Completion { crc64, ..success });
+                return match self.crc64(product) {
+                    Ok(crc64) => Computed::Record(Completion { crc64, ..success }),
+                    Err(end) => Computed::Record(Completion {
+                        status: end.status.0,
+                        error: end.error.0,
+                        ..Completion::default()
+                    }),
+                };
             }
             _ => return Computed::Record(success),
         }
@@ -196,6 +201,28 @@ impl Work {
         };
         device.rest(engine);
         Computed::Data(end)
+    }
+
+    fn crc64(&self, product: &mut Product) -> Result<u64, End> {
+        let d = &self.descriptor;
+        let polynomial = u64::from(d.elements) << 32 | u64::from(d.flags2);
+        if d.flags & crc64::ENABLE == 0 {
+            return Ok(crate::crc64::crc64(polynomial, d.flags, &self.src1));
+        }
+        let device = self.queue.device();
+        let generation = device.profile().generation();
+        let mut engine = device.engine();
+        let decompressor = &mut engine.decompressor;
+        let crc = crate::crc64::inflated(
+            generation,
+            polynomial,
+            d.flags,
+            &self.src1,
+            decompressor,
+            product,
+        );
+        device.rest(engine);
+        crc
     }
 
     /// Writes output and AECS; what the completion record will say.

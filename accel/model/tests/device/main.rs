@@ -3,6 +3,7 @@
 
 mod checks;
 mod client;
+mod crc64;
 mod faults;
 mod queues;
 mod time;
