@@ -8,6 +8,7 @@ use pagepress_abi::flags::{compress, decompress, op};
 use pagepress_abi::{Completion, CompletionRecord, Descriptor, Opcode, Portal, Submission};
 use pagepress_model::device::Device;
 use pagepress_model::profile::QueueConfig;
+use pagepress_model::work::Work;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A shared queue of this many entries.
@@ -61,8 +62,8 @@ impl Drop for Region {
     }
 }
 
-/// The address of a page of its own mapping that is gone; the page before it
-/// is there.
+/// The address of two pages that nothing can touch; the page before them is
+/// there. They stay mapped, so that no other thread is given their place.
 pub(crate) fn unmapped_page() -> u64 {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -71,8 +72,18 @@ pub(crate) fn unmapped_page() -> u64 {
     assert_ne!(base, libc::MAP_FAILED);
     let gone = base.wrapping_byte_add(4096);
     // SAFETY: two pages of that mapping, which nothing has used.
-    assert_eq!(unsafe { libc::munmap(gone, 2 * 4096) }, 0);
+    let protected = unsafe { libc::mprotect(gone, 2 * 4096, libc::PROT_NONE) };
+    assert_eq!(protected, 0);
     gone.addr() as u64
+}
+
+/// What a client's memory holds, but for the record.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) src1: Vec<u8>,
+    pub(crate) dst: Vec<u8>,
+    /// Both halves.
+    pub(crate) aecs: Vec<u8>,
 }
 
 /// A client with a queue and memory for one operation at a time.
@@ -134,6 +145,32 @@ impl Client {
         d
     }
 
+    /// Makes these bytes source 1.
+    pub(crate) fn put_source(&mut self, d: &mut Descriptor, bytes: &[u8]) {
+        self.src1.put(0, bytes);
+        (d.src1, d.src1_len) = (self.src1.address(), bytes.len() as u32);
+    }
+
+    /// Makes these bytes source 2, the half at its address.
+    pub(crate) fn put_aecs(&mut self, d: &mut Descriptor, bytes: &[u8]) {
+        self.aecs.put(0, bytes);
+        (d.src2, d.src2_len) = (self.aecs.address(), bytes.len() as u32);
+    }
+
+    /// Changes some of the AECS.
+    pub(crate) fn put_in_aecs(&self, at: usize, bytes: &[u8]) {
+        self.aecs.put(at, bytes);
+    }
+
+    /// Has queue 0 take a descriptor without executing it.
+    pub(crate) fn hold(&self, descriptor: &Descriptor) -> Work {
+        self.record.put(0, &[0; CompletionRecord::BYTES]);
+        // SAFETY: the descriptor names this client's regions, which live on
+        // until the test has completed the work.
+        let taken = unsafe { self.device.queue(0).accept(&descriptor.to_bytes()) };
+        taken.expect("room in the queue")
+    }
+
     /// Submits to queue 0; what the completion record says, if it was written.
     pub(crate) fn submit(&mut self, descriptor: &Descriptor) -> Option<Completion> {
         self.submit_unseen(descriptor);
@@ -164,6 +201,14 @@ impl Client {
 
     pub(crate) fn record_bytes(&self) -> [u8; 64] {
         *self.record.get(0, 64).first_chunk().expect("64 bytes")
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        Memory {
+            src1: self.source(),
+            dst: self.destination(8192),
+            aecs: self.aecs.get(0, 2 * 5376),
+        }
     }
 
     pub(crate) fn source(&self) -> Vec<u8> {

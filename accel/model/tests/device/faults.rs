@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "descriptors name memory of the test")]
 
 use super::client::{Client, shared};
+use super::codes::BY_FAULTS;
 use pagepress_abi::flags::op;
 use pagepress_abi::{Completion, Descriptor, ErrorCode, Opcode, Portal, Status, Submission};
 use pagepress_model::device::Device;
@@ -193,24 +194,10 @@ fn waiting_for_a_page_is_a_stall() {
     }
 }
 
-/// Statuses and error codes that no descriptor brings about by itself.
-pub(crate) const BY_FAULTS: [(Status, ErrorCode); 11] = [
-    (Status::PAGE_FAULT_UNRESOLVED, ErrorCode(0)),
-    (Status::TRAFFIC_CLASS, ErrorCode(0)),
-    (Status::READBACK_FAULT, ErrorCode(0)),
-    (Status::HARDWARE_ERROR, ErrorCode(0)),
-    (Status::HARDWARE_WRITE_ERROR, ErrorCode(0)),
-    (Status::TRANSLATION_ERROR, ErrorCode(0)),
-    (Status::PAGE_REQUEST_TIMEOUT, ErrorCode(0)),
-    (Status::WATCHDOG, ErrorCode(0)),
-    (Status::ANALYTICS_ERROR, ErrorCode::NO_PROGRESS),
-    (Status::ANALYTICS_ERROR, ErrorCode::VERIFY_FAILED),
-    (Status::ANALYTICS_ERROR, ErrorCode::ADMINISTRATIVE_TIMEOUT),
-];
-
 #[test]
 fn statuses_and_errors_by_faults() {
-    for (status, error) in BY_FAULTS {
+    let unresolved = (Status::PAGE_FAULT_UNRESOLVED, ErrorCode(0));
+    for &(status, error) in BY_FAULTS.iter().chain([&unresolved]) {
         let plan = match error.0 {
             0 => format!("status:{:#04x}", status.0),
             _ => format!("error:{:#04x}", error.0),

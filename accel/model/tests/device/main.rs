@@ -3,7 +3,9 @@
 
 mod checks;
 mod client;
+mod codes;
 mod crc64;
+mod errors;
 mod faults;
 mod queues;
 mod time;
