@@ -1,8 +1,7 @@
-//! Decompress: every error, streams of real writers, jobs cut anywhere, canned
-//! tables, and captures of a real client.
+//! Decompress: every error, streams of real writers, jobs cut anywhere, and
+//! canned tables.
 
 mod canned;
-mod captures;
 mod chains;
 mod errors;
 mod index;
