@@ -1,0 +1,83 @@
+//! Queues, each with its device.
+
+use super::verdict::Verdict;
+use super::{LinkName, Status, device, queue};
+use crate::host::{Host, IaxDevice, WorkQueue};
+use core::fmt;
+
+/// A queue, and whether the library would use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// The device: `iax1`.
+    pub device: String,
+    /// The queue: `wq1.0`.
+    pub queue: String,
+    /// The package that the device is a part of.
+    pub package: Option<u32>,
+    /// The links that keep it from being used, with what was found.
+    pub refused: Vec<(LinkName, String)>,
+}
+
+impl Path {
+    /// Whether nothing keeps it from being used.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.refused.is_empty()
+    }
+}
+
+/// A queue on the way through the chain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair<'a> {
+    pub(super) device: &'a IaxDevice,
+    pub(super) queue: &'a WorkQueue,
+}
+
+impl fmt::Display for Pair<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.device.name, self.queue.name)
+    }
+}
+
+pub(super) fn pairs<'a>(devices: &[&'a IaxDevice]) -> Vec<Pair<'a>> {
+    let pairs = |device: &&'a IaxDevice| {
+        let device: &'a IaxDevice = device;
+        device
+            .queues
+            .iter()
+            .map(move |queue| Pair { device, queue })
+    };
+    devices.iter().flat_map(pairs).collect()
+}
+
+/// Every queue by itself, whatever becomes of the others.
+pub(super) fn all(host: &Host) -> Vec<Path> {
+    let devices: Vec<&IaxDevice> = host.devices.iter().flatten().collect();
+    let judge = |pair: Pair<'_>| {
+        let verdicts: [(LinkName, Verdict); 9] = [
+            (LinkName::Iommu, device::iommu(host, pair.device)),
+            (LinkName::Device, device::enabled(pair.device)),
+            (LinkName::Engines, device::engines(pair.device)),
+            (LinkName::WqEnabled, queue::enabled(&pair)),
+            (LinkName::WqType, queue::kind(&pair)),
+            (LinkName::WqMode, queue::mode(&pair)),
+            (LinkName::WqOps, queue::operations(&pair)),
+            (LinkName::Node, queue::node(host, &pair)),
+            (LinkName::Permission, queue::permission(host, &pair)),
+        ];
+        let bad = |(_, verdict): &(LinkName, Verdict)| {
+            matches!(verdict.status, Status::Broken | Status::Unknown)
+        };
+        Path {
+            device: pair.device.name.clone(),
+            queue: pair.queue.name.clone(),
+            package: pair.device.package,
+            refused: verdicts
+                .into_iter()
+                .filter(bad)
+                .map(|(name, verdict)| (name, verdict.found))
+                .collect(),
+        }
+    };
+    pairs(&devices).into_iter().map(judge).collect()
+}
