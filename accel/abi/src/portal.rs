@@ -6,8 +6,11 @@ pub enum Submission {
     /// The device has it, or, on a dedicated queue, it was sent: nothing says
     /// whether there was room.
     Accepted,
-    /// The queue is full, disabled or gone: ENQCMD's zero flag.
+    /// The queue is full or disabled: ENQCMD's zero flag.
     Retry,
+    /// The portal leads nowhere any more, and will not again: the device is
+    /// gone, or this is a child of the process that opened the queue.
+    Gone,
 }
 
 #[expect(unsafe_code, reason = "a device writes memory that Rust does not see")]
@@ -22,19 +25,20 @@ pub trait Portal: Send + Sync {
     /// the record's status may be polled atomically.
     unsafe fn submit(&self, descriptor: &[u8; 64]) -> Submission;
 
-    /// Submits descriptors until one is not accepted; returns how many were.
+    /// Submits descriptors until one is not accepted; returns how many were,
+    /// and what became of the one after them.
     ///
     /// # Safety
     /// As for [`submit`](Self::submit), for each that was accepted.
-    unsafe fn submit_burst(&self, descriptors: &[[u8; 64]]) -> usize {
-        descriptors
-            .iter()
-            .take_while(|descriptor| {
-                // SAFETY: the caller promises for each descriptor what
-                // `submit` asks.
-                let submission = unsafe { self.submit(descriptor) };
-                submission == Submission::Accepted
-            })
-            .count()
+    unsafe fn submit_burst(&self, descriptors: &[[u8; 64]]) -> (usize, Submission) {
+        for (accepted, descriptor) in descriptors.iter().enumerate() {
+            // SAFETY: the caller promises for each descriptor what `submit`
+            // asks.
+            let submission = unsafe { self.submit(descriptor) };
+            if submission != Submission::Accepted {
+                return (accepted, submission);
+            }
+        }
+        (descriptors.len(), Submission::Accepted)
     }
 }

@@ -8,11 +8,14 @@
 //! matters, and what mends it.
 //!
 //! Everything is read below one [`Root`](root::Root), so that a snapshot of a
-//! host is diagnosed as the host itself is. Nothing here needs libaccel-config,
-//! and nothing here is unsafe.
+//! host is diagnosed as the host itself is. Nothing here needs libaccel-config.
+//!
+//! [`OpenQueue`](queue::OpenQueue) is the portal of a queue that was found so, and
+//! the only unsafe part.
 
 pub mod chain;
 pub mod host;
+pub mod queue;
 pub mod root;
 
 pub use chain::Diagnosis;

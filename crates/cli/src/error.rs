@@ -11,6 +11,9 @@ pub(crate) enum Error {
     /// The library refused the options.
     #[error(transparent)]
     Pool(#[from] pagepress::Error),
+    /// There is no host to look at.
+    #[error(transparent)]
+    Host(pagepress_idxd::host::NoHost),
     /// A source could not be read.
     #[error("{what}: {}", describe(.source))]
     Read {

@@ -1,14 +1,21 @@
 //! The `pagepress` command: what compressing memory pages costs and saves, on
 //! the user's own data.
 //!
+//! `pagepress doctor` says which link between a program and an IAA device is
+//! broken, `pagepress devices` what devices there are.
+//!
 //! `pagepress bench` reads files, directories or the memory of processes,
 //! compresses and decompresses all of it page by page in every way asked for,
 //! checks that each page comes back as it was, and prints ratio, latency and
 //! throughput as text or JSON (`JSON.md` beside this crate).
 
 mod bench;
+mod devices;
+mod doctor;
 mod error;
 mod output;
+mod probe;
+mod table;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -16,8 +23,6 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// A page did not come back as it was.
-const BAD_ANSWER: u8 = 1;
 /// Wrong use, or input that cannot be read.
 const FAILED: u8 = 2;
 
@@ -32,12 +37,14 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Bench(bench::Args),
+    Devices(devices::Args),
+    Doctor(doctor::Args),
 }
 
 /// Runs the command line `args`, the program's name first, as `main` does.
 ///
-/// Exit codes: 0 done, 1 a page did not come back as it was, 2 wrong use or
-/// unreadable input.
+/// Exit codes: 0 done; 1 a page did not come back as it was, or no device can
+/// be used; 2 wrong use or unreadable input.
 pub fn run<I>(args: I) -> ExitCode
 where
     I: IntoIterator,
@@ -48,11 +55,12 @@ where
         Err(error) => return explain(&error),
     };
     let result = match cli.command {
-        Command::Bench(args) => bench::main(&args),
+        Command::Bench(args) => bench::main(&args).map(bench::Verdict::exit_code),
+        Command::Devices(args) => devices::main(&args),
+        Command::Doctor(args) => doctor::main(&args),
     };
     match result {
-        Ok(bench::Verdict::AllVerified) => ExitCode::SUCCESS,
-        Ok(bench::Verdict::BadPages) => ExitCode::from(BAD_ANSWER),
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&error);
             ExitCode::from(FAILED)

@@ -43,6 +43,16 @@ pub(crate) enum Verdict {
     BadPages,
 }
 
+impl Verdict {
+    /// The command's exit code.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::AllVerified => 0,
+            Self::BadPages => 1,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors

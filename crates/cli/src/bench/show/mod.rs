@@ -1,7 +1,6 @@
 //! Results, printed. Nothing is computed here that other formats would lack.
 
 mod json;
-mod table;
 pub(crate) mod text;
 
 use super::args::Format;

@@ -1,8 +1,8 @@
 //! Results for people: what was measured, one table, and what it means.
 
-use super::table::{self, Align, Column};
 use crate::bench::figures::{Against, Direction, Input, Results, Run, Skipped, SourceKind};
 use crate::bench::host::Host;
+use crate::table::{self, Align, Column};
 use std::fmt::Write;
 
 /// Lines of one kind before the rest is only counted.

@@ -2,7 +2,7 @@
 
 /// Where a column's cells stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     Left,
     Right,
 }
@@ -10,11 +10,11 @@ pub(super) enum Align {
 /// One column: its heading, the heading above it that it shares with its
 /// neighbours, and its cells.
 #[derive(Debug)]
-pub(super) struct Column {
-    pub(super) group: &'static str,
-    pub(super) heading: &'static str,
-    pub(super) align: Align,
-    pub(super) cells: Vec<String>,
+pub(crate) struct Column {
+    pub(crate) group: &'static str,
+    pub(crate) heading: &'static str,
+    pub(crate) align: Align,
+    pub(crate) cells: Vec<String>,
 }
 
 /// Blanks between columns of one group.
@@ -24,7 +24,7 @@ const GROUP_GAP: &str = "  ";
 
 /// The table, each column as wide as its widest cell, columns of a group under
 /// their common heading. Ends in a newline.
-pub(super) fn render(columns: &[Column]) -> String {
+pub(crate) fn render(columns: &[Column]) -> String {
     let widths: Vec<usize> = columns.iter().map(width).collect();
     let rows = columns.iter().map(|column| column.cells.len()).max();
     let mut lines = Vec::new();

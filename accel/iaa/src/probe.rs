@@ -1,0 +1,232 @@
+//! A bounded look whether a queue works: a NOOP there and back, then a page.
+
+#![expect(unsafe_code, reason = "descriptors name memory that the device writes")]
+
+use crate::dma::Region;
+use crate::recipe::{self, Base};
+use core::fmt;
+use pagepress_abi::{Completion, Descriptor, Portal, Status, Submission};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Tries to submit before a queue counts as busy.
+const TRIES: u32 = 1000;
+
+/// What went wrong.
+#[derive(Debug)]
+pub enum Failure {
+    /// There is no memory for the probe.
+    Memory(io::Error),
+    /// The queue took nothing.
+    Busy,
+    /// The portal leads nowhere.
+    Gone,
+    /// Nothing came back in this time. The memory of the probe is given up,
+    /// since the device may still write it.
+    Silent(Duration),
+    /// The device said no.
+    Refused(Completion),
+    /// The page that came back is another one.
+    Wrong,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(error) => write!(f, "no memory to probe with: {error}"),
+            Self::Busy => write!(
+                f,
+                "the queue took nothing in {TRIES} tries: full, or disabled"
+            ),
+            Self::Gone => f.write_str("the queue is gone"),
+            Self::Silent(time) => write!(f, "no completion in {time:?}"),
+            Self::Refused(completion) if completion.status() == Status::ANALYTICS_ERROR => {
+                write!(f, "{}", completion.error())
+            }
+            Self::Refused(completion) => write!(f, "{}", completion.status()),
+            Self::Wrong => f.write_str("the page that came back is another one"),
+        }
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// Bytes of the page that goes there and back.
+const PAGE: usize = 4096;
+// Where everything is in the region.
+const RECORD: usize = 0;
+const AECS: usize = 64;
+const SOURCE: usize = PAGE;
+const PACKED: usize = 2 * PAGE;
+const RESTORED: usize = 4 * PAGE;
+const BYTES: usize = 5 * PAGE;
+
+/// One probe at work.
+struct Probe<'a> {
+    portal: &'a dyn Portal,
+    region: Region,
+    deadline: Instant,
+    patience: Duration,
+}
+
+impl<'a> Probe<'a> {
+    fn new(portal: &'a dyn Portal, patience: Duration) -> Result<Self, Failure> {
+        Ok(Self {
+            portal,
+            region: Region::new(BYTES).map_err(Failure::Memory)?,
+            deadline: Instant::now() + patience,
+            patience,
+        })
+    }
+
+    /// Submits and waits. On a failure after which the device may still write,
+    /// the region is leaked.
+    fn run(self, mut descriptor: Descriptor) -> Result<(Self, Completion), Failure> {
+        descriptor.completion = self.region.address(RECORD);
+        // SAFETY: no descriptor is in flight: each is waited for here.
+        unsafe { self.region.clear(RECORD) };
+        let bytes = descriptor.to_bytes();
+        let mut tries = 0;
+        loop {
+            // SAFETY: all that descriptors of a probe name lies in its region,
+            // which stays mapped until they have completed, or for good.
+            match unsafe { self.portal.submit(&bytes) } {
+                Submission::Accepted => break,
+                Submission::Gone => return Err(Failure::Gone),
+                Submission::Retry if tries < TRIES => tries += 1,
+                Submission::Retry => return Err(Failure::Busy),
+            }
+            std::thread::yield_now();
+        }
+        while self.region.poll(RECORD).is_none() {
+            if Instant::now() > self.deadline {
+                let patience = self.patience;
+                self.region.leak();
+                return Err(Failure::Silent(patience));
+            }
+            std::thread::yield_now();
+        }
+        // SAFETY: the status was seen, and nothing else names the record.
+        let completion = unsafe { self.region.record(RECORD) };
+        if completion.status() == Status::SUCCESS {
+            Ok((self, completion))
+        } else {
+            Err(Failure::Refused(completion))
+        }
+    }
+}
+
+/// A NOOP there and back; how long that took.
+///
+/// # Errors
+/// [`Failure`], after `patience` at the latest.
+pub fn noop(portal: &dyn Portal, patience: Duration) -> Result<Duration, Failure> {
+    let probe = Probe::new(portal, patience)?;
+    let start = Instant::now();
+    probe.run(Base::plain().noop())?;
+    Ok(start.elapsed())
+}
+
+/// How a page went through the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// Time to compress it, submission and waiting included.
+    pub compress: Duration,
+    /// Time to decompress it, likewise.
+    pub decompress: Duration,
+    /// Bytes that it had between.
+    pub packed: usize,
+}
+
+/// Compresses a page with the fixed tables, decompresses it, and compares.
+///
+/// # Errors
+/// [`Failure`], after `patience` at the latest.
+pub fn round_trip(
+    portal: &dyn Portal,
+    base: Base,
+    patience: Duration,
+) -> Result<RoundTrip, Failure> {
+    let page: [u8; PAGE] = core::array::from_fn(|i| (i % 61 + i / 512) as u8);
+    let probe = Probe::new(portal, patience)?;
+    // SAFETY: nothing is in flight.
+    unsafe { probe.region.put(SOURCE, &page) };
+    // SAFETY: as above.
+    unsafe { probe.region.put(AECS, &recipe::fixed_aecs()) };
+    let mut descriptor = base.compress();
+    (descriptor.src1, descriptor.src1_len) = (probe.region.address(SOURCE), PAGE as u32);
+    (descriptor.dst, descriptor.dst_max) = (probe.region.address(PACKED), 2 * PAGE as u32);
+    descriptor.src2 = probe.region.address(AECS);
+    let start = Instant::now();
+    let (probe, completion) = probe.run(descriptor)?;
+    let compress = start.elapsed();
+    let packed = completion.output_size;
+
+    let mut descriptor = base.decompress();
+    (descriptor.src1, descriptor.src1_len) = (probe.region.address(PACKED), packed);
+    (descriptor.dst, descriptor.dst_max) = (probe.region.address(RESTORED), PAGE as u32);
+    let start = Instant::now();
+    let (probe, completion) = probe.run(descriptor)?;
+    let decompress = start.elapsed();
+    let mut restored = [0; PAGE];
+    // SAFETY: the last descriptor has completed.
+    unsafe { probe.region.get(RESTORED, &mut restored) };
+    if completion.output_size as usize != PAGE || restored != page {
+        return Err(Failure::Wrong);
+    }
+    Ok(RoundTrip {
+        compress,
+        decompress,
+        packed: packed as usize,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pagepress_model::device::Device;
+    use pagepress_model::faults::{Faults, Faulty};
+    use pagepress_model::memory::Trusting;
+    use pagepress_model::profile::{Profile, QueueConfig};
+    use pagepress_model::time::{Costs, Timeline};
+
+    const PATIENCE: Duration = Duration::from_millis(50);
+
+    fn faulty(plan: &str) -> Faulty {
+        let queues = [QueueConfig::shared(4)];
+        let device = Device::new(Profile::GEN1, Trusting, &queues).unwrap();
+        let timeline = Timeline::in_virtual_time();
+        let queue = timeline.device(device, Costs::NONE).queue(0);
+        Faulty::new(queue, &Faults::new(plan.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_sound_device_passes() {
+        let portal = faulty("");
+        noop(&portal, PATIENCE).unwrap();
+        for block_on_fault in [false, true] {
+            let base = Base::new(Profile::GEN1.gen_cap, block_on_fault);
+            let trip = round_trip(&portal, base, PATIENCE).unwrap();
+            assert!((100..4000).contains(&trip.packed), "{trip:?}");
+        }
+    }
+
+    #[test]
+    fn failures_are_told_and_bounded() {
+        let told = |plan: &str| {
+            let start = Instant::now();
+            let failure = round_trip(&faulty(plan), Base::plain(), PATIENCE).unwrap_err();
+            assert!(start.elapsed() < Duration::from_secs(20));
+            failure.to_string()
+        };
+        assert_eq!(told("never@#2"), "no completion in 50ms");
+        assert!(told("retry").contains("took nothing"));
+        assert!(told("read-fault").contains("page fault"));
+        assert!(told("error:0x1d").contains("own check failed"));
+        assert_eq!(
+            told("flip/decompress"),
+            "the page that came back is another one"
+        );
+        assert!(noop(&faulty("never"), PATIENCE).is_err());
+    }
+}
