@@ -247,6 +247,16 @@ fn auto_says_why_software_did_it() {
     let fallen: u64 = fallbacks.values().map(|n| n.as_u64().unwrap()).sum();
     // Here or where there is a device: what software did, it did for a reason.
     assert_eq!(fallen, software);
+    // And which link is missing is the doctor's to say.
+    let doctor = Command::new(env!("CARGO_BIN_EXE_pagepress"))
+        .args(["doctor", "--format", "json"])
+        .output()
+        .unwrap();
+    let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let missing = &run["report"]["unavailable"]["link"];
+    if doctor["usable"] == false {
+        assert_eq!(*missing, doctor["first_broken"]);
+    }
 
     let output = pagepress().arg(dir.path()).args(auto).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -1,6 +1,7 @@
 //! Why a pool could not be made.
 
 use crate::codec::Codec;
+use crate::unavailable::Unavailable;
 
 /// Why a pool could not be made. Nothing is left behind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,9 @@ pub enum Error {
         /// The codec asked for.
         codec: Codec,
     },
+    /// A device was demanded and there is none to be used.
+    #[error("no usable IAA device: {0}")]
+    Unavailable(Unavailable),
     /// A CPU's context could not be made.
     #[error("the context of CPU {cpu} could not be made: {reason}")]
     Context {

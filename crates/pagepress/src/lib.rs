@@ -31,6 +31,7 @@ pub mod outcome;
 pub mod page;
 pub mod pool;
 pub mod report;
+mod unavailable;
 
 pub use codec::Codec;
 pub use error::Error;
@@ -41,3 +42,4 @@ pub use pagepress_fallback::Corrupt;
 pub use pagepress_fallback::zstd::train_dictionary as train_zstd_dictionary;
 pub use pool::{Backend, Builder, Pool};
 pub use report::{FallbackReason, Report, Stats};
+pub use unavailable::Unavailable;

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::outcome::{Outcome, PageError, Stored, StoredBuf};
 use crate::page::{Pages, UnitSize};
 use crate::report::{FallbackReason, Report, Stats};
+use crate::unavailable::Unavailable;
 use core::convert::Infallible;
 use core::fmt;
 use core::ops::ControlFlow;
@@ -24,6 +25,9 @@ pub enum Backend {
     /// does for want of a device is counted as a fallback, with the reason.
     #[default]
     Auto,
+    /// A device, or no pool: if there is none, [`Error::Unavailable`] says
+    /// which link is missing.
+    Iaa,
     /// Software, by choice.
     Software,
 }
@@ -108,18 +112,39 @@ impl Builder {
                 .find(|codec| codec.is_built())
                 .unwrap_or(Codec::Lz4)
         });
-        Pool::with_provider(Software::new(Settings {
+        let unavailable = match self.backend {
+            Backend::Software => None,
+            Backend::Auto => Some(missing_device()),
+            Backend::Iaa => return Err(Error::Unavailable(missing_device().1)),
+        };
+        let mut pool = Pool::with_provider(Software::new(Settings {
             codec,
             level: self.level,
             unit: self.unit,
             accept_limit,
             dictionary: self.dictionary,
-            fallback: match self.backend {
-                Backend::Auto => Some(FallbackReason::NotBuilt),
-                Backend::Software => None,
-            },
-        })?)
+            fallback: unavailable.as_ref().map(|(reason, _)| *reason),
+        })?)?;
+        pool.unavailable = unavailable.map(|(_, why)| Arc::new(why));
+        Ok(pool)
     }
+}
+
+/// Why no device is used.
+fn missing_device() -> (FallbackReason, Unavailable) {
+    #[cfg(feature = "iaa")]
+    return match crate::backend::iaa::detect() {
+        Err(unavailable) => (FallbackReason::NoDevice, unavailable),
+        Ok(_) => (
+            FallbackReason::NotBuilt,
+            Unavailable::unseen("this build finds devices and has no backend for them"),
+        ),
+    };
+    #[cfg(not(feature = "iaa"))]
+    (
+        FallbackReason::NotBuilt,
+        Unavailable::unseen("this build does not look for devices: enable the cargo feature `iaa`"),
+    )
 }
 
 /// Compresses and decompresses pages in batches, on whatever the host has.
@@ -153,6 +178,7 @@ impl Builder {
 #[derive(Clone)]
 pub struct Pool {
     contexts: Arc<Contexts>,
+    unavailable: Option<Arc<Unavailable>>,
 }
 
 impl Pool {
@@ -170,6 +196,7 @@ impl Pool {
         let contexts = Contexts::new(Box::new(provider), &Cpus::of_this_host())?;
         Ok(Self {
             contexts: Arc::new(contexts),
+            unavailable: None,
         })
     }
 
@@ -189,6 +216,13 @@ impl Pool {
     #[must_use]
     pub fn backend_name(&self) -> &str {
         self.contexts.provider().name()
+    }
+
+    /// Why software does what a device was meant to do, if it does: the link
+    /// that [`Backend::Auto`] found missing when the pool was made.
+    #[must_use]
+    pub fn unavailable(&self) -> Option<&Unavailable> {
+        self.unavailable.as_deref()
     }
 
     /// How many pages a context works on at once. A hint for the size of

@@ -194,6 +194,27 @@ pub(crate) struct Report {
     /// Only the reasons that occurred.
     #[serde(serialize_with = "as_map")]
     pub(crate) fallbacks: Vec<(FallbackReason, u64)>,
+    /// Why no device was used, if one was meant to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) unavailable: Option<Unavailable>,
+}
+
+/// The link that is missing between the program and a device.
+#[derive(Debug, Serialize)]
+pub(crate) struct Unavailable {
+    pub(crate) link: &'static str,
+    pub(crate) found: String,
+    pub(crate) fix: Vec<String>,
+}
+
+impl From<&pagepress::Unavailable> for Unavailable {
+    fn from(unavailable: &pagepress::Unavailable) -> Self {
+        Self {
+            link: unavailable.link(),
+            found: unavailable.found().to_owned(),
+            fix: unavailable.fix().to_vec(),
+        }
+    }
 }
 
 fn as_map<S: Serializer>(reasons: &[(FallbackReason, u64)], to: S) -> Result<S::Ok, S::Error> {
@@ -208,8 +229,11 @@ pub(crate) struct Memory {
     pub(crate) rest: usize,
 }
 
-impl From<&pagepress::Report> for Report {
-    fn from(report: &pagepress::Report) -> Self {
+impl Report {
+    pub(crate) fn new(
+        report: &pagepress::Report,
+        unavailable: Option<&pagepress::Unavailable>,
+    ) -> Self {
         Self {
             hardware_pages: report.hardware_pages(),
             modelled_pages: report.modelled_pages(),
@@ -217,11 +241,10 @@ impl From<&pagepress::Report> for Report {
             same_filled_pages: report.same_filled_pages(),
             failed_pages: report.failed_pages(),
             fallbacks: report.fallback_reasons().collect(),
+            unavailable: unavailable.map(Unavailable::from),
         }
     }
-}
 
-impl Report {
     /// Who did the pages that needed a codec.
     pub(crate) fn performed_by(&self) -> &'static str {
         let device = self.hardware_pages - self.modelled_pages;

@@ -267,7 +267,7 @@ fn figures(
     let ratio = |pages: u64, stored: u64| (pages * unit as u64) as f64 / stored as f64;
     let others = first.pages - first.same_filled;
     let same_filled_bytes = first.same_filled * size_of::<u64>() as u64;
-    let report = figures::Report::from(&first.report);
+    let report = figures::Report::new(&first.report, pool.unavailable());
     let compress = tally.compress.figures(spec.threads, unit);
     let decompress = tally.decompress.figures(spec.threads, unit);
     let data_bytes = (first.pages * unit as u64 - first.padding_bytes) as f64;

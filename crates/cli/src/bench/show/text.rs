@@ -313,10 +313,14 @@ fn notes(host: &Host, input: &Input, runs: &[Run]) -> Vec<String> {
     }
     for run in runs {
         for (reason, pages) in &run.report.fallbacks {
+            let why = run.report.unavailable.as_ref();
+            let why =
+                why.map(|why| format!(" ({}: {}; see pagepress doctor)", why.link, why.found));
             notes.push(format!(
-                "fallback: {}: {} done by software: {reason}",
+                "fallback: {}: {} done by software: {reason}{}",
                 full_name(run, runs),
-                plural(*pages, "page")
+                plural(*pages, "page"),
+                why.unwrap_or_default()
             ));
         }
         if let Some(first) = &run.first_bad {
