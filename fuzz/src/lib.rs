@@ -6,16 +6,25 @@
 //! |---|---|
 //! | [`hostile`] | any bytes as a compressed page |
 //! | [`round_trip`] | any page there and back |
-//! | [`rooms`] | memory whose surroundings are watched |
+//! | [`model_descriptor`] | any descriptors on the device's model |
+//! | [`model_inflate`] | any deflate stream on the device's model |
+//! | [`rules`] | deflate as the device reads it, once more |
+//! | [`rooms`], `arena` | memory whose surroundings are watched |
 //! | [`mod@reference`] | other decoders' opinions |
-//! | [`pages`] | synthetic pages |
+//! | [`pages`], [`library`] | synthetic pages, and things that a device is given |
 //!
 //! A check that fails panics, with the reason.
 
-#![forbid(unsafe_code)]
-
+mod arena;
+mod door;
 pub mod hostile;
+mod input;
+pub mod library;
+mod mend;
+pub mod model_descriptor;
+pub mod model_inflate;
 pub mod pages;
 pub mod reference;
 pub mod rooms;
 pub mod round_trip;
+pub mod rules;

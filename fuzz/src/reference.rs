@@ -1,6 +1,8 @@
 //! Other decoders' opinions on what the pool reads and writes.
 
+use crate::rules::{Outcome, Verdict};
 use pagepress::Corrupt;
+use pagepress_abi::ErrorCode;
 use std::cell::RefCell;
 use zlib_rs::{Inflate, InflateError, InflateFlush, Status};
 
@@ -114,6 +116,50 @@ pub fn compare_deflate(data: &[u8], unit: usize, ours: Result<&[u8], Corrupt>) {
         (opinion, ours) => {
             let ours = ours.map(<[u8]>::len);
             panic!("zlib-rs: {opinion:?}; the pool: {ours:?}");
+        }
+    });
+}
+
+/// Compares what the rules say with what zlib-rs does, whose rules are RFC
+/// 1951's.
+///
+/// # Panics
+/// If the two differ in a way that the [`rules`](crate::rules) do not ask for.
+pub fn compare_rules(stream: &[u8], room: usize, ours: &Outcome) {
+    const INCOMPLETE: [&str; 3] = [
+        "invalid code lengths set",
+        "invalid literal/lengths set",
+        "invalid distances set",
+    ];
+    inflate(stream, room, |opinion, made| {
+        let agreed = match (opinion, ours.verdict) {
+            (Opinion::Page | Opinion::NotOnePage(_), Verdict::Success) => made == ours.output,
+            (Opinion::Overflow, Verdict::Overflow) => made[..room] == ours.output,
+            (Opinion::NotOnePage(_), Verdict::Overflow) => made.len() > room,
+            (Opinion::CutShort, Verdict::Error(ErrorCode::BAD_END)) => true,
+            // What zlib refuses at a header, and the device only if it is used.
+            (Opinion::Damaged(reason), _) if INCOMPLETE.contains(&reason) && ours.incomplete => {
+                true
+            }
+            (Opinion::Damaged(_), Verdict::Error(_)) => true,
+            // Without a single code-length code, zlib waits for its use.
+            (Opinion::CutShort, Verdict::Error(ErrorCode::BAD_CL_LENGTHS)) => true,
+            // What the device refuses, and RFC 1951 does not.
+            (_, Verdict::Error(ErrorCode::BAD_DISTANCE | ErrorCode::FIRST_D_REPEATS)) => true,
+            (_, Verdict::Error(ErrorCode::WRONG_LL_COUNT)) => ours.crossing,
+            _ => false,
+        };
+        assert!(
+            agreed,
+            "zlib-rs: {opinion:?}; the device: {:?}",
+            ours.verdict
+        );
+        if !matches!(opinion, Opinion::Damaged(_)) {
+            let common = made.len().min(ours.output.len());
+            assert!(
+                made[..common] == ours.output[..common],
+                "zlib-rs makes other bytes"
+            );
         }
     });
 }

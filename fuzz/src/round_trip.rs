@@ -12,6 +12,7 @@
 //! nothing but whether the page is accepted: any limit, and the two on either
 //! side of the page's compressed length.
 
+use crate::input::Input;
 use crate::pages::Noise;
 use crate::reference;
 use crate::rooms::Guarded;
@@ -41,21 +42,6 @@ struct Recipe {
     limit: u8,
     odd_level: Option<u8>,
     page: Vec<u8>,
-}
-
-/// Bytes taken from the front, zeroes when there are no more.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        *first
-    }
-
-    fn index(&mut self, count: usize) -> usize {
-        usize::from(self.byte()) % count
-    }
 }
 
 impl Recipe {
@@ -105,11 +91,7 @@ fn step(input: &mut Input<'_>, page: &mut Vec<u8>) {
             page.resize(start + long, 0);
             Noise::new(u64::from(input.byte())).fill(&mut page[start..]);
         }
-        _ => {
-            let (literals, rest) = input.0.split_at(input.0.len().min(short));
-            page.extend_from_slice(literals);
-            input.0 = rest;
-        }
+        _ => page.extend_from_slice(input.take(short)),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::check::{self, Refusal, aecs_halves, reads_aecs, writes_aecs, writes_d
 use crate::compress::Compressor;
 use crate::decompress::Decompressor;
 use crate::device::{Queue, Taken};
-use crate::memory::{Fault, PAGE};
+use crate::memory::{Fault, Memory, PAGE};
 use crate::op::{End, Job, Product};
 use pagepress_abi::flags::{compress, crc64, op};
 use pagepress_abi::{Completion, CompletionRecord, Descriptor, ErrorCode, Opcode, Status, SwError};
@@ -141,15 +141,14 @@ impl Work {
             });
         }
         let memory = self.queue.memory();
-        self.src1.resize(d.src1_len as usize, 0);
         // SAFETY: the caller promises source 1.
-        if let Err(fault) = unsafe { memory.read(d.src1, &mut self.src1) } {
+        if let Err(fault) = unsafe { copy(memory, d.src1, d.src1_len, &mut self.src1) } {
             return ended(page_fault(&d, fault, false));
         }
         if reads_aecs(&d) {
-            self.aecs.resize(d.src2_len as usize, 0);
+            let read = aecs_halves(&d).0;
             // SAFETY: the caller promises the AECS half that is read.
-            if let Err(fault) = unsafe { memory.read(aecs_halves(&d).0, &mut self.aecs) } {
+            if let Err(fault) = unsafe { copy(memory, read, d.src2_len, &mut self.aecs) } {
                 return ended(page_fault(&d, fault, false));
             }
         }
@@ -244,7 +243,9 @@ impl Work {
             // than the size that the descriptor gives it.
             let written = unsafe { memory.write(aecs_halves(d).1, &product.aecs) };
             if let Err(fault) = written {
-                return page_fault(d, fault, true);
+                // What counts is the output, and all of that was written.
+                let done = output.len();
+                return page_fault(d, Fault { done, ..fault }, true);
             }
         }
         let error = if end.status == Status::ANALYTICS_ERROR {
@@ -425,6 +426,31 @@ fn data_bits(descriptor: &Descriptor, end: &End, output: usize) -> u64 {
         0 => 8 * bytes,
         bits => 8 * bytes.saturating_sub(1) + u64::from(bits),
     }
+}
+
+/// Sources are copied this much at a time: of one that is said to be huge, no
+/// more is made room for than is there.
+const COPY: usize = 1 << 20;
+
+/// Copies `len` bytes to `to`, which is empty.
+///
+/// # Safety
+/// They are valid, as the memory asks.
+unsafe fn copy(memory: &dyn Memory, address: u64, len: u32, to: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut done = 0;
+    while done < len as usize {
+        let end = (done + COPY).min(len as usize);
+        to.resize(end, 0);
+        // SAFETY: a part of what the caller promises. It does not wrap, as the
+        // last byte of the address space is never there.
+        let read = unsafe { memory.read(address.wrapping_add(done as u64), &mut to[done..]) };
+        read.map_err(|fault| Fault {
+            done: done + fault.done,
+            ..fault
+        })?;
+        done = end;
+    }
+    Ok(())
 }
 
 fn ended(completion: Completion) -> Verdict {

@@ -138,10 +138,16 @@ impl Decompressor {
             self.image.check_format(format)?;
             state = self.image.state()?;
             carried_bits = self.image.input(&mut carried)?;
-            if state.place == Place::Token {
-                self.load_tables(format)?;
-            }
             source = Source::Aecs;
+            if state.place == Place::Token {
+                // The fixed code has symbols that an AECS has no place for:
+                // they mean nothing, but are no code that is cut off.
+                if self.image.has_tables_of(&self.defaults[format as usize]) {
+                    source = Source::Fixed;
+                } else {
+                    self.load_tables(format)?;
+                }
+            }
             self.window.start(state.history_len(), |window| {
                 self.image.history(&state, window)
             });

@@ -251,3 +251,29 @@ fn an_aecs_can_be_made_by_software() {
         (ErrorCode::SRC1_TOO_SMALL, vec![])
     );
 }
+
+/// Symbols of the fixed code that mean nothing are the same error in a job of
+/// their own as in a whole, also if the input ends right behind them. An AECS
+/// has no place for these symbols.
+#[test]
+fn symbols_without_a_meaning_keep_it() {
+    let head = Stream::new().block(true, 1).fixed(65).fixed(66);
+    let streams = [
+        (head.clone().fixed_match(3, 30, 0, 0), ErrorCode::BAD_D_CODE),
+        (head.clone().fixed_match(3, 31, 0, 0), ErrorCode::BAD_D_CODE),
+        (head.clone().fixed(286), ErrorCode::BAD_LL_CODE),
+        (head.fixed(287), ErrorCode::BAD_LL_CODE),
+    ];
+    for generation in [GEN1, GEN2] {
+        for (stream, error) in &streams {
+            let whole = job(generation, &stream.bytes);
+            assert_eq!(run(&whole).0.error, *error);
+            for piece in 1..stream.bytes.len() {
+                let mut pieces = std::iter::repeat(piece);
+                let mut rooms = std::iter::repeat(100);
+                let ended = chained(whole, &mut pieces, &mut rooms);
+                assert_eq!(ended, Err(*error), "{piece}");
+            }
+        }
+    }
+}

@@ -108,14 +108,15 @@ impl Client {
         client
     }
 
+    /// The data of sound descriptors.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let text = include_bytes!("client.rs").iter().copied();
+        text.cycle().take(4096).collect()
+    }
+
     /// A descriptor with which nothing is wrong; source 1 is filled to suit.
     pub(crate) fn sound(&mut self, opcode: Opcode) -> Descriptor {
-        let text: Vec<u8> = include_bytes!("client.rs")
-            .iter()
-            .copied()
-            .cycle()
-            .take(4096)
-            .collect();
+        let text = self.text();
         let mut d = Descriptor::new(opcode, op::CRAV | op::RCR);
         d.completion = self.record.address();
         let data = |d: &mut Descriptor, source: &[u8]| {

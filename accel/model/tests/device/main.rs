@@ -7,5 +7,6 @@ mod codes;
 mod crc64;
 mod errors;
 mod faults;
+mod missing;
 mod queues;
 mod time;

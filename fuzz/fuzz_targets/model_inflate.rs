@@ -1,0 +1,7 @@
+//! Deflate streams on the device's model: see `pagepress_fuzz::model_inflate`.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| pagepress_fuzz::model_inflate::check(data));
