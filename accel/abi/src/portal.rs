@@ -15,7 +15,7 @@ pub enum Submission {
 
 #[expect(unsafe_code, reason = "a device writes memory that Rust does not see")]
 /// A work queue's portal: hardware, a model, or a decorator around either.
-pub trait Portal: Send + Sync {
+pub trait Portal: core::fmt::Debug + Send + Sync {
     /// Submits one descriptor, given as its bytes.
     ///
     /// # Safety

@@ -5,13 +5,17 @@
     reason = "memory with a second writer is reached by address"
 )]
 
+use crate::clock::Watched;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU8, Ordering};
 use pagepress_abi::Completion;
+use pagepress_idxd::fork::forks;
 use std::io;
 
 /// Bytes of a page of this process' memory; what regions are rounded up to.
 const PAGE: usize = 4096;
+/// Bytes of a huge page.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// A mapping of its own, touched in advance, that only raw accesses reach.
 ///
@@ -19,11 +23,13 @@ const PAGE: usize = 4096;
 /// copy in and out, and say by `unsafe` that no descriptor in flight names what
 /// they touch. A child process does not inherit it, so that no write is copied
 /// elsewhere. Dropped, it is unmapped; who cannot know that the device is done
-/// with it must [leak](Self::leak) it.
+/// with it must [leak](Self::leak) it. From 2 MiB on it asks for huge pages: a
+/// device has fewer translations to look up.
 #[derive(Debug)]
 pub struct Region {
     base: NonNull<u8>,
     len: usize,
+    made_in: u32,
 }
 
 // SAFETY: a region is an address range; who accesses it is up to the callers of
@@ -40,19 +46,32 @@ impl Region {
     pub fn new(len: usize) -> io::Result<Self> {
         let len = len.max(1).next_multiple_of(PAGE);
         let access = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let base = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).expect("nothing is mapped at 0");
-        let region = Self { base, len };
-        // SAFETY: the mapping made above, which nothing has used.
-        let advised =
-            unsafe { libc::madvise(region.base.as_ptr().cast(), len, libc::MADV_DONTFORK) };
-        if advised != 0 {
+        let region = Self {
+            base,
+            len,
+            made_in: forks(),
+        };
+        let advise = |advice| {
+            // SAFETY: the mapping made above, which nothing has used.
+            unsafe { libc::madvise(base.as_ptr().cast(), len, advice) }
+        };
+        if advise(libc::MADV_DONTFORK) != 0 {
             return Err(io::Error::last_os_error());
+        }
+        if len >= HUGE_PAGE {
+            // A wish: without huge pages it works as well.
+            let _ = advise(libc::MADV_HUGEPAGE);
+        }
+        for at in (0..len).step_by(PAGE) {
+            // SAFETY: inside the mapping, which nobody else knows yet.
+            unsafe { region.put(at, &[0]) };
         }
         // A descriptor names it by number.
         region.base.as_ptr().expose_provenance();
@@ -74,6 +93,13 @@ impl Region {
     pub fn address(&self, at: usize) -> u64 {
         assert!(at < self.len, "byte {at} of {}", self.len);
         self.base.as_ptr().addr() as u64 + at as u64
+    }
+
+    /// Whether the mapping is part of this process: not in a child of the one
+    /// that made it, which must not touch it.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.made_in == forks()
     }
 
     fn range(&self, at: usize, len: usize) -> *mut u8 {
@@ -111,6 +137,22 @@ impl Region {
         unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
     }
 
+    /// Bytes that nobody writes for as long as the slice lives.
+    ///
+    /// # Safety
+    /// No descriptor in flight names them for writing, and none will, nor are
+    /// they [`put`](Self::put), while the slice is used.
+    ///
+    /// # Panics
+    /// If they lie outside.
+    #[must_use]
+    pub unsafe fn slice(&self, at: usize, len: usize) -> &[u8] {
+        let from = self.range(at, len);
+        // SAFETY: inside the mapping, which lives as long as `self`; the
+        // caller promises that nobody writes.
+        unsafe { core::slice::from_raw_parts(from, len) }
+    }
+
     /// The status byte of a completion record, with what the device wrote
     /// before it visible; `None` if it is still 0.
     ///
@@ -126,6 +168,15 @@ impl Region {
             0 => None,
             byte => Some(byte),
         }
+    }
+
+    /// Where the status byte is, to be watched and not touched.
+    ///
+    /// # Panics
+    /// If the record lies outside.
+    #[must_use]
+    pub fn watched(&self, record: usize) -> Watched {
+        Watched(self.range(record, 1))
     }
 
     /// Makes a completion record ready for a descriptor.
@@ -164,6 +215,10 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        // A child has no such mapping; something else may lie there.
+        if !self.is_here() {
+            return;
+        }
         // SAFETY: the mapping made in `new`, whose owner says that nobody uses
         // it any more. It cannot fail for a range that is mapped.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };

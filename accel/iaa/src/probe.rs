@@ -2,12 +2,14 @@
 
 #![expect(unsafe_code, reason = "descriptors name memory that the device writes")]
 
+use crate::clock::{Clock, nanoseconds};
 use crate::dma::Region;
-use crate::recipe::{self, Base};
+use crate::recipe::Base;
+use crate::tables;
 use core::fmt;
 use pagepress_abi::{Completion, Descriptor, Portal, Status, Submission};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Tries to submit before a queue counts as busy.
 const TRIES: u32 = 1000;
@@ -65,16 +67,22 @@ const BYTES: usize = 5 * PAGE;
 struct Probe<'a> {
     portal: &'a dyn Portal,
     region: Region,
-    deadline: Instant,
+    clock: &'a dyn Clock,
+    deadline: u64,
     patience: Duration,
 }
 
 impl<'a> Probe<'a> {
-    fn new(portal: &'a dyn Portal, patience: Duration) -> Result<Self, Failure> {
+    fn new(
+        portal: &'a dyn Portal,
+        clock: &'a dyn Clock,
+        patience: Duration,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             portal,
             region: Region::new(BYTES).map_err(Failure::Memory)?,
-            deadline: Instant::now() + patience,
+            clock,
+            deadline: clock.now().saturating_add(nanoseconds(patience)),
             patience,
         })
     }
@@ -98,13 +106,16 @@ impl<'a> Probe<'a> {
             }
             std::thread::yield_now();
         }
+        let mut round = 0;
         while self.region.poll(RECORD).is_none() {
-            if Instant::now() > self.deadline {
+            if self.clock.now() >= self.deadline {
                 let patience = self.patience;
                 self.region.leak();
                 return Err(Failure::Silent(patience));
             }
-            std::thread::yield_now();
+            self.clock
+                .wait(round, self.region.watched(RECORD), self.deadline);
+            round += 1;
         }
         // SAFETY: the status was seen, and nothing else names the record.
         let completion = unsafe { self.region.record(RECORD) };
@@ -120,11 +131,15 @@ impl<'a> Probe<'a> {
 ///
 /// # Errors
 /// [`Failure`], after `patience` at the latest.
-pub fn noop(portal: &dyn Portal, patience: Duration) -> Result<Duration, Failure> {
-    let probe = Probe::new(portal, patience)?;
-    let start = Instant::now();
+pub fn noop(
+    portal: &dyn Portal,
+    clock: &dyn Clock,
+    patience: Duration,
+) -> Result<Duration, Failure> {
+    let probe = Probe::new(portal, clock, patience)?;
+    let start = clock.now();
     probe.run(Base::plain().noop())?;
-    Ok(start.elapsed())
+    Ok(Duration::from_nanos(clock.now() - start))
 }
 
 /// How a page went through the device.
@@ -144,30 +159,31 @@ pub struct RoundTrip {
 /// [`Failure`], after `patience` at the latest.
 pub fn round_trip(
     portal: &dyn Portal,
+    clock: &dyn Clock,
     base: Base,
     patience: Duration,
 ) -> Result<RoundTrip, Failure> {
     let page: [u8; PAGE] = core::array::from_fn(|i| (i % 61 + i / 512) as u8);
-    let probe = Probe::new(portal, patience)?;
+    let probe = Probe::new(portal, clock, patience)?;
     // SAFETY: nothing is in flight.
     unsafe { probe.region.put(SOURCE, &page) };
     // SAFETY: as above.
-    unsafe { probe.region.put(AECS, &recipe::fixed_aecs()) };
+    unsafe { probe.region.put(AECS, &tables::fixed_aecs()) };
     let mut descriptor = base.compress();
     (descriptor.src1, descriptor.src1_len) = (probe.region.address(SOURCE), PAGE as u32);
     (descriptor.dst, descriptor.dst_max) = (probe.region.address(PACKED), 2 * PAGE as u32);
     descriptor.src2 = probe.region.address(AECS);
-    let start = Instant::now();
+    let start = clock.now();
     let (probe, completion) = probe.run(descriptor)?;
-    let compress = start.elapsed();
+    let compress = Duration::from_nanos(clock.now() - start);
     let packed = completion.output_size;
 
     let mut descriptor = base.decompress();
     (descriptor.src1, descriptor.src1_len) = (probe.region.address(PACKED), packed);
     (descriptor.dst, descriptor.dst_max) = (probe.region.address(RESTORED), PAGE as u32);
-    let start = Instant::now();
+    let start = clock.now();
     let (probe, completion) = probe.run(descriptor)?;
-    let decompress = start.elapsed();
+    let decompress = Duration::from_nanos(clock.now() - start);
     let mut restored = [0; PAGE];
     // SAFETY: the last descriptor has completed.
     unsafe { probe.region.get(RESTORED, &mut restored) };
@@ -184,6 +200,7 @@ pub fn round_trip(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::HostClock;
     use pagepress_model::device::Device;
     use pagepress_model::faults::{Faults, Faulty};
     use pagepress_model::memory::Trusting;
@@ -203,10 +220,10 @@ mod tests {
     #[test]
     fn a_sound_device_passes() {
         let portal = faulty("");
-        noop(&portal, PATIENCE).unwrap();
+        noop(&portal, &HostClock::new(false), PATIENCE).unwrap();
         for block_on_fault in [false, true] {
             let base = Base::new(Profile::GEN1.gen_cap, block_on_fault);
-            let trip = round_trip(&portal, base, PATIENCE).unwrap();
+            let trip = round_trip(&portal, &HostClock::new(false), base, PATIENCE).unwrap();
             assert!((100..4000).contains(&trip.packed), "{trip:?}");
         }
     }
@@ -214,8 +231,14 @@ mod tests {
     #[test]
     fn failures_are_told_and_bounded() {
         let told = |plan: &str| {
-            let start = Instant::now();
-            let failure = round_trip(&faulty(plan), Base::plain(), PATIENCE).unwrap_err();
+            let start = std::time::Instant::now();
+            let failure = round_trip(
+                &faulty(plan),
+                &HostClock::new(false),
+                Base::plain(),
+                PATIENCE,
+            )
+            .unwrap_err();
             assert!(start.elapsed() < Duration::from_secs(20));
             failure.to_string()
         };
@@ -227,6 +250,6 @@ mod tests {
             told("flip/decompress"),
             "the page that came back is another one"
         );
-        assert!(noop(&faulty("never"), PATIENCE).is_err());
+        assert!(noop(&faulty("never"), &HostClock::new(false), PATIENCE).is_err());
     }
 }

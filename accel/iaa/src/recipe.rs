@@ -6,7 +6,6 @@
 use pagepress_abi::aecs::compress as aecs;
 use pagepress_abi::flags::{compress, decompress, op};
 use pagepress_abi::{Descriptor, GenCap, Opcode};
-use pagepress_fallback::huffman;
 
 /// What a device and its queue allow every descriptor to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +52,62 @@ impl Base {
         descriptor
     }
 
+    /// A histogram of a page's tokens, for the tables of a second pass over
+    /// the same page.
+    #[must_use]
+    pub fn statistics(self) -> Descriptor {
+        let mut descriptor = Descriptor::new(Opcode::COMPRESS, self.op_flags);
+        descriptor.flags = compress::STATISTICS;
+        descriptor.dst_max = aecs::HISTOGRAM_BYTES as u32;
+        descriptor
+    }
+
+    /// One-shot Compress with codes and a header that the device makes itself:
+    /// generation 2, up to 4096 bytes.
+    #[must_use]
+    pub fn compress_with_header(self) -> Descriptor {
+        let mut descriptor = Descriptor::new(Opcode::COMPRESS, self.op_flags);
+        // One pass, header of a final block.
+        descriptor.flags = 3 << compress::HEADER_GEN_SHIFT | compress::FLUSH | compress::END_EOB;
+        descriptor
+    }
+
+    /// Reads the header of a dynamic block, of `header_bits` bits, and writes
+    /// the AECS that a decoder has behind it to where source 2 is.
+    #[must_use]
+    pub fn load_tables(self, header_bits: usize, aecs_bytes: usize) -> Descriptor {
+        let flags = self.op_flags | op::WRITE_SRC2_AECS | op::AECS_TOGGLE;
+        let mut descriptor = Descriptor::new(Opcode::DECOMPRESS, flags);
+        let unused = (8 * header_bits.div_ceil(8) - header_bits) as u16;
+        descriptor.flags = decompress::ENABLE
+            | decompress::SUPPRESS_OUTPUT
+            | unused << decompress::IGNORE_END_BITS_SHIFT;
+        descriptor.src1_len = header_bits.div_ceil(8) as u32;
+        descriptor.src2_len = aecs_bytes as u32;
+        descriptor
+    }
+
+    /// One-shot Decompress of a page without a header, with the tables of an
+    /// AECS.
+    #[must_use]
+    pub fn decompress_canned(self, aecs_bytes: usize) -> Descriptor {
+        let flags = self.op_flags | op::READ_SRC2_AECS;
+        let mut descriptor = Descriptor::new(Opcode::DECOMPRESS, flags);
+        descriptor.flags = decompress::ENABLE | decompress::FLUSH | decompress::STOP_ON_EOB;
+        descriptor.src2_len = aecs_bytes as u32;
+        descriptor
+    }
+
+    /// Decompress that writes nothing and computes the CRC of what it would
+    /// have.
+    #[must_use]
+    pub fn verifying(mut descriptor: Descriptor) -> Descriptor {
+        descriptor.flags |= decompress::SUPPRESS_OUTPUT;
+        // Sizes of 0 on both sides are refused, and nothing is written to it.
+        descriptor.dst_max = 1;
+        descriptor
+    }
+
     /// One-shot Decompress of a raw deflate stream.
     #[must_use]
     pub fn decompress(self) -> Descriptor {
@@ -66,58 +121,18 @@ impl Base {
     }
 }
 
-/// Code lengths of deflate's fixed codes (RFC 1951, 3.2.6).
-fn fixed_lengths() -> ([u8; huffman::SYMBOLS_MAX], [u8; huffman::DISTANCES]) {
-    let mut literals = [8; huffman::SYMBOLS_MAX];
-    literals[144..256].fill(9);
-    literals[256..280].fill(7);
-    (literals, [5; huffman::DISTANCES])
-}
-
-/// A Compress AECS for one final block with the fixed codes: the block's header
-/// in the accumulator, the codes in the tables. It is only read, so any number
-/// of descriptors may share it.
-#[must_use]
-pub fn fixed_aecs() -> [u8; aecs::BYTES] {
-    let mut bytes = [0; aecs::BYTES];
-    // BFINAL 1, BTYPE 01, lowest bit first.
-    bytes[aecs::ACCUMULATOR_BITS] = 3;
-    bytes[aecs::ACCUMULATOR] = 0b011;
-    let (literals, distances) = fixed_lengths();
-    put_codes(&mut bytes, aecs::LITERALS, &literals, huffman::LITERALS);
-    put_codes(&mut bytes, aecs::DISTANCES, &distances, huffman::DISTANCES);
-    bytes
-}
-
-/// Writes the canonical codes of these lengths, of the first `count` symbols.
-fn put_codes(bytes: &mut [u8; aecs::BYTES], at: usize, lengths: &[u8], count: usize) {
-    let mut codes = [0; huffman::SYMBOLS_MAX];
-    huffman::canonical_codes(lengths, &mut codes[..lengths.len()]);
-    for (i, (&code, &len)) in codes.iter().zip(lengths).take(count).enumerate() {
-        let dword = aecs::code_dword(u32::from(code), u32::from(len));
-        bytes[at + 4 * i..at + 4 * i + 4].copy_from_slice(&dword.to_le_bytes());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Table values of Linux' `iaa_crypto_comp_fixed.c`.
     #[test]
-    fn fixed_codes_are_those_of_the_kernel() {
-        let bytes = fixed_aecs();
-        let dword = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        let literal = |symbol: usize| dword(aecs::LITERALS + 4 * symbol);
-        assert_eq!(literal(0), 0x40030);
-        assert_eq!(literal(143), 0x400BF);
-        assert_eq!(literal(144), 0x48190);
-        assert_eq!(literal(255), 0x481FF);
-        assert_eq!(literal(256), 0x38000);
-        assert_eq!(literal(280), 0x400C0);
-        assert_eq!(literal(285), 0x400C5);
-        assert_eq!(dword(aecs::DISTANCES), 0x28000);
-        assert_eq!(dword(aecs::DISTANCES + 4 * 29), 0x2801D);
-        assert_eq!(dword(aecs::ACCUMULATOR_BITS), 3);
+    fn ignored_bits_are_those_behind_the_header() {
+        let load = |bits| Base::plain().load_tables(bits, 1248);
+        let ignored = |bits| load(bits).flags >> decompress::IGNORE_END_BITS_SHIFT & 7;
+        assert_eq!([ignored(469), ignored(472), ignored(473)], [3, 0, 7]);
+        assert_eq!(
+            [load(469), load(472), load(473)].map(|d| d.src1_len),
+            [59, 59, 60]
+        );
     }
 }

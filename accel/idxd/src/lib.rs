@@ -11,9 +11,10 @@
 //! host is diagnosed as the host itself is. Nothing here needs libaccel-config.
 //!
 //! [`OpenQueue`](queue::OpenQueue) is the portal of a queue that was found so, and
-//! the only unsafe part.
+//! [`forks`](fork::forks) tells a child from its parent; only these two are unsafe.
 
 pub mod chain;
+pub mod fork;
 pub mod host;
 pub mod queue;
 pub mod root;

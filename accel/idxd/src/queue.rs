@@ -6,14 +6,14 @@
 )]
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
 use pagepress_abi::{Descriptor, Portal, Submission};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::sync::Once;
 
+use crate::fork::forks;
 use crate::host::Mode;
 
 /// Bytes of a portal.
@@ -178,24 +178,6 @@ impl Portal for OpenQueue {
         // SAFETY: the caller's promise is the same.
         unsafe { self.write(descriptors) }
     }
-}
-
-/// How often this process has come out of a fork as the child, in its ancestors
-/// too.
-fn forks() -> u32 {
-    static FORKS: AtomicU32 = AtomicU32::new(0);
-    static COUNTED: Once = Once::new();
-    extern "C" fn in_child() {
-        FORKS.fetch_add(1, Ordering::Relaxed);
-    }
-    COUNTED.call_once(|| {
-        // SAFETY: the function lives as long as the program, and does what is
-        // allowed after a fork: one atomic addition. Without memory for the
-        // registration, children are not told apart, and crash at the portal,
-        // which they do not inherit.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
-    FORKS.load(Ordering::Relaxed)
 }
 
 /// The instructions that submit, for which Rust has no name.

@@ -157,6 +157,19 @@ impl Timeline {
         true
     }
 
+    /// Waits for what is due next, but not beyond a time.
+    pub fn step_until(&self, until: u64) {
+        if self.thread.is_some() {
+            std::thread::yield_now();
+            return;
+        }
+        let mut state = self.agenda.locked();
+        let due = state.due.first_key_value().map(|(&(due, _), _)| due);
+        let stop = due.map_or(until, |due| due.min(until));
+        state.happen_until(stop);
+        state.now = state.now.max(stop);
+    }
+
     /// Lets this many nanoseconds pass, with all that is due in them.
     pub fn advance(&self, nanoseconds: u64) {
         if self.thread.is_some() {
