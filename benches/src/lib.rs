@@ -5,6 +5,7 @@
 //! round, and the median of those ratios is what counts.
 
 pub mod contenders;
+pub mod device;
 pub mod rivals;
 
 use std::env;
@@ -32,34 +33,44 @@ const HOT: usize = 32;
 /// With a plain message if the file cannot be read or holds no page.
 #[must_use]
 pub fn corpus() -> (String, Vec<Vec<u8>>) {
-    let named = args()
-        .into_iter()
-        .next()
-        .or_else(|| env::var("PAGEPRESS_CORPUS").ok());
-    let (name, bytes) = match named {
-        Some(path) => {
-            let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-            let name = PathBuf::from(&path);
-            (
-                name.file_name()
-                    .unwrap_or(name.as_os_str())
-                    .to_string_lossy()
-                    .into_owned(),
-                bytes,
-            )
-        }
-        None => (
-            "this benchmark's own executable".to_owned(),
-            own_executable(),
-        ),
+    let all = corpora();
+    all.into_iter().next().expect("there is always one")
+}
+
+/// The same for all files that the arguments name.
+///
+/// # Panics
+/// With a plain message if a file cannot be read or holds no page.
+#[must_use]
+pub fn corpora() -> Vec<(String, Vec<Vec<u8>>)> {
+    let mut paths = args();
+    if paths.is_empty() {
+        paths.extend(env::var("PAGEPRESS_CORPUS"));
+    }
+    if paths.is_empty() {
+        let name = "this benchmark's own executable".to_owned();
+        let pages = pages(&name, &own_executable());
+        return vec![(name, pages)];
+    }
+    let corpus = |path: &String| {
+        let bytes = fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let name = PathBuf::from(path);
+        let name = name.file_name().unwrap_or(name.as_os_str());
+        let name = name.to_string_lossy().into_owned();
+        let pages = pages(&name, &bytes);
+        (name, pages)
     };
+    paths.iter().map(corpus).collect()
+}
+
+fn pages(name: &str, bytes: &[u8]) -> Vec<Vec<u8>> {
     let pages: Vec<_> = bytes
         .chunks_exact(PAGE)
         .filter(|page| pagepress::page::same_filled(page).is_none())
         .map(<[u8]>::to_vec)
         .collect();
     assert!(!pages.is_empty(), "{name} holds no page");
-    (name, pages)
+    pages
 }
 
 /// The first MiBs of the running program: real pages that are always there.

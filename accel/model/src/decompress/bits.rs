@@ -39,25 +39,29 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Whether all bits come from source 1 from here on, but for those that
-    /// are in `buf` already.
+    /// Whether eight bytes or more of source 1 come next, behind what is in
+    /// `buf` already.
     #[inline]
-    pub(super) const fn is_past_carried(&self) -> bool {
-        self.carried.is_empty()
+    pub(super) const fn has_words(&self) -> bool {
+        self.carried.is_empty() && self.src.len() >= 8
     }
 
     /// Fills `buf` with at least [`REFILL`] bits, or with all that are left.
+    #[inline(always)]
     pub(super) fn refill(&mut self) {
-        self.buf &= (1 << self.count) - 1;
         if self.carried.is_empty() {
             if let Some(word) = self.src.first_chunk() {
                 self.buf |= u64::from_le_bytes(*word) << self.count;
-                let bytes = (63 - self.count) / 8;
-                self.src = &self.src[bytes as usize..];
-                self.count += 8 * bytes;
+                self.src = &self.src[(63 - self.count as usize) / 8..];
+                self.count |= 56;
                 return;
             }
         }
+        self.refill_bytes();
+    }
+
+    fn refill_bytes(&mut self) {
+        self.buf &= (1 << self.count) - 1;
         while self.count < REFILL {
             let (bytes, tail) = match self.carried {
                 [] => (&mut self.src, self.src_tail),
@@ -176,7 +180,7 @@ mod tests {
         assert_eq!(aligned.align(), Some(()));
         assert_eq!(aligned.take(8), Some(0x12));
         assert_eq!(bits.take(3), Some(3));
-        assert!(bits.is_past_carried());
+        assert!(bits.carried.is_empty());
         assert_eq!(bits.take(16), Some(0x3412));
         assert_eq!(bits.take(4), None);
         assert_eq!(bits.take(3), Some(7));

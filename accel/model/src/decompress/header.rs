@@ -1,7 +1,8 @@
 //! Block headers (RFC 1951, 3.2.3 to 3.2.7), with the device's errors.
 
-use super::bits::Bits;
-use super::tables::{Codes, DISTANCES, EOB, LITERALS, Tables};
+use super::bits::{Bits, REFILL};
+use super::codes::{Codes, Counts, MAX_BITS};
+use super::tables::{CodeLengthTable, DISTANCES, EOB, LITERALS, Tables, entry};
 use pagepress_abi::ErrorCode;
 
 /// What a block header announces.
@@ -74,109 +75,138 @@ fn dynamic(bits: &mut Bits<'_>, tables: &mut Tables) -> Result<Option<Block>, Er
         };
         lengths[usize::from(symbol)] = len as u8;
     }
-    let code = CodeLengthCode::new(&lengths).ok_or(ErrorCode::BAD_CL_LENGTHS)?;
+    let mut codes = Codes::<19>::NONE;
+    codes
+        .set_lengths(&lengths)
+        .filter(|()| !codes.list().is_empty())
+        .ok_or(ErrorCode::BAD_CL_LENGTHS)?;
+    let code = &mut tables.code_lengths;
+    code.build(&codes, &CODE_LENGTH_ENTRIES);
 
-    let mut lengths = [0; LITERALS];
-    let lengths = &mut lengths[..literals];
+    let mut own = Lengths::<LITERALS_ROOM>::new(literals);
     let errors = (ErrorCode::FIRST_LL_REPEATS, ErrorCode::WRONG_LL_COUNT);
-    if !code.lengths(bits, lengths, errors)? {
+    if !own.read(bits, code, errors)? {
         return Ok(None);
     }
     // Each alphabet's lengths stand alone. RFC 1951 lets a repeat run from one
     // into the other; the device does not.
-    let mut own = [0; DISTANCES];
-    let own = &mut own[..distances];
+    let mut own_distances = Lengths::<DISTANCES_ROOM>::new(distances);
     let errors = (ErrorCode::FIRST_D_REPEATS, ErrorCode::WRONG_D_COUNT);
-    if !code.lengths(bits, own, errors)? {
+    if !own_distances.read(bits, code, errors)? {
         return Ok(None);
     }
 
     // A block that cannot end is refused, as by zlib and by QPL's software.
-    if lengths[EOB] == 0 {
+    if own.list()[EOB] == 0 {
         return Err(ErrorCode::NO_LL_CODE);
     }
-    let literals = tables.literal_codes.set_lengths(lengths);
+    let literals = tables.literal_codes.set(own.list(), &own.counts);
     literals.ok_or(ErrorCode::BAD_LL_LENGTHS)?;
-    let distances = tables.distance_codes.set_lengths(own);
+    let distances = tables
+        .distance_codes
+        .set(own_distances.list(), &own_distances.counts);
     distances.ok_or(ErrorCode::BAD_D_LENGTHS)?;
     tables.build();
     Ok(Some(Block::Dynamic))
 }
 
-/// The code of the code lengths: at the next seven bits, the symbol and above
-/// it the length of its code, 0 for no code.
-struct CodeLengthCode([u8; 128]);
+/// For a table of code lengths: in a value's bits 7:0 how many lengths, in
+/// 11:8 which. The extra bits add to how many.
+static CODE_LENGTH_ENTRIES: [u32; 19] = {
+    let mut entries = [0; 19];
+    let mut len = 0;
+    while len < 16 {
+        entries[len] = (1 | (len as u32) << 8) << 16;
+        len += 1;
+    }
+    entries[16] = AGAIN | 3 << 16 | 2;
+    entries[17] = 3 << 16 | 3;
+    entries[18] = 11 << 16 | 7;
+    entries
+};
 
-impl CodeLengthCode {
-    /// `None` if there is no code at all, or too many short ones.
-    fn new(lengths: &[u8; 19]) -> Option<Self> {
-        let mut codes = Codes::<19>::NONE;
-        codes.set_lengths(lengths)?;
-        if codes.list().is_empty() {
-            return None;
+/// The flag of the entry for the length before, instead of the value's.
+const AGAIN: u32 = entry::LITERAL;
+
+/// The most bits of a code of a length, and behind it.
+const LENGTH_BITS_MAX: u32 = 14;
+
+/// Bytes that lengths are written by, so that no step need be shorter. Longer
+/// runs are of zeros, which are there from the beginning.
+const STEP: usize = 8;
+const LITERALS_ROOM: usize = LITERALS + STEP;
+const DISTANCES_ROOM: usize = DISTANCES + STEP;
+
+/// The lengths of an alphabet's codes.
+struct Lengths<const ROOM: usize> {
+    lengths: [u8; ROOM],
+    count: usize,
+    counts: Counts,
+}
+
+impl<const ROOM: usize> Lengths<ROOM> {
+    /// So many, all zero.
+    fn new(count: usize) -> Self {
+        debug_assert!(count + STEP <= ROOM);
+        Self {
+            lengths: [0; ROOM],
+            count,
+            counts: [0; MAX_BITS + 1],
         }
-        let mut table = [0; 128];
-        for code in codes.list() {
-            let first = usize::from(code.code.reverse_bits() >> (16 - u32::from(code.len)));
-            let entry = code.symbol as u8 | code.len << 5;
-            table
-                .iter_mut()
-                .skip(first)
-                .step_by(1 << code.len)
-                .for_each(|e| *e = entry);
-        }
-        Some(Self(table))
     }
 
-    /// Reads that many lengths; false if the input ends before they do. The
-    /// errors are for a repeat where there is nothing to be repeated, and for
-    /// one that goes on too long.
-    fn lengths(
-        &self,
+    fn list(&self) -> &[u8] {
+        &self.lengths[..self.count]
+    }
+
+    /// Reads them; false if the input ends before they do. The errors are for
+    /// a repeat where there is nothing to be repeated, and for one that goes
+    /// on too long.
+    fn read(
+        &mut self,
         bits: &mut Bits<'_>,
-        lengths: &mut [u8],
+        code: &CodeLengthTable,
         (first, count): (ErrorCode, ErrorCode),
     ) -> Result<bool, ErrorCode> {
         let mut at = 0;
-        while at < lengths.len() {
-            // A code and what follows it have up to 14 bits.
-            if bits.count < 14 {
-                bits.refill();
-            }
-            let entry = self.0[bits.buf as usize & 0x7F];
-            let (symbol, len) = (entry & 0x1F, u32::from(entry >> 5));
-            if len == 0 {
-                // With fewer bits it could be a code that is cut off.
-                if bits.count < 7 {
+        let mut last = 0;
+        while at < self.count {
+            bits.refill();
+            for _ in 0..REFILL / LENGTH_BITS_MAX {
+                let entry = code.get_short(bits.buf);
+                if entry & entry::INVALID != 0 {
+                    // With fewer bits it could be a code that is cut off.
+                    if bits.count < CodeLengthTable::BITS {
+                        return Ok(false);
+                    }
+                    return Err(ErrorCode::BAD_CL_CODE);
+                }
+                let used = entry::bits(entry);
+                if used > bits.count {
                     return Ok(false);
                 }
-                return Err(ErrorCode::BAD_CL_CODE);
+                let value = entry::value_in(entry, bits.buf);
+                bits.consume(used);
+                let again = entry & AGAIN != 0;
+                if again && at == 0 {
+                    return Err(first);
+                }
+                last = if again { last } else { (value >> 8) as u8 };
+                let repeats = value & 0xFF;
+                // What is too much is overwritten by the next step.
+                let run = u64::from(last) * (u64::MAX / 0xFF);
+                self.lengths[at..at + STEP].copy_from_slice(&run.to_le_bytes());
+                self.counts[usize::from(last) & MAX_BITS] += repeats as u16;
+                at += repeats;
+                if at >= self.count {
+                    break;
+                }
             }
-            let (extra, least) = match symbol {
-                16 => (2, 3),
-                17 => (3, 3),
-                18 => (7, 11),
-                _ => (0, 1),
-            };
-            if bits.count < len + extra {
-                return Ok(false);
-            }
-            let more = bits.buf >> len & ((1 << extra) - 1);
-            bits.consume(len + extra);
-            if symbol < 16 {
-                lengths[at] = symbol;
-                at += 1;
-                continue;
-            }
-            let repeated = match (symbol, at) {
-                (16, 0) => return Err(first),
-                (16, _) => lengths[at - 1],
-                _ => 0,
-            };
-            let end = at + least + more as usize;
-            lengths.get_mut(at..end).ok_or(count)?.fill(repeated);
-            at = end;
         }
-        Ok(true)
+        if at > self.count {
+            Err(count)
+        } else {
+            Ok(true)
+        }
     }
 }

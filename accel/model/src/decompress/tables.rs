@@ -1,4 +1,6 @@
-//! Huffman codes, and the tables that decode them.
+//! The tables that decode Huffman codes.
+
+use super::codes::{Code, Codes, MAX_BITS};
 
 /// Literal/length symbols of a dynamic block, and of an AECS.
 pub(super) const LITERALS: usize = 286;
@@ -6,149 +8,70 @@ pub(super) const LITERALS: usize = 286;
 pub(super) const DISTANCES: usize = 30;
 /// The end-of-block symbol.
 pub(super) const EOB: usize = 256;
-/// The most bits a code can have.
-pub(super) const MAX_BITS: usize = 15;
-
-/// A symbol and its code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Code {
-    /// Bits of the code.
-    pub(super) len: u8,
-    /// The code, its first bit the highest of `len`.
-    pub(super) code: u16,
-    /// What it stands for.
-    pub(super) symbol: u16,
-}
-
-/// A set of codes, ordered by length and code.
-#[derive(Debug, Clone)]
-pub(super) struct Codes<const N: usize> {
-    list: [Code; N],
-    len: usize,
-}
-
-impl<const N: usize> Codes<N> {
-    /// No codes.
-    pub(super) const NONE: Self = Self {
-        list: [Code {
-            len: 0,
-            code: 0,
-            symbol: 0,
-        }; N],
-        len: 0,
-    };
-
-    /// The canonical codes of these lengths, or `None` if there are too many
-    /// short ones.
-    ///
-    /// Lengths that leave codes unused are taken as they are, and using such a
-    /// code is an error. That is what the device's error codes 02, 0B and 0C
-    /// are for; zlib refuses most of these sets, but no deflate writer makes
-    /// them. All accept what writers do make: no distance code, or a single
-    /// one.
-    pub(super) fn set_lengths(&mut self, lengths: &[u8]) -> Option<()> {
-        debug_assert!(lengths.len() <= N);
-        let mut counts = [0_u16; MAX_BITS + 1];
-        for &len in lengths {
-            counts[usize::from(len) & MAX_BITS] += 1;
-        }
-        let unused = usize::from(counts[0]);
-        counts[0] = 0;
-        let mut code = 0_u32;
-        let mut first = 0;
-        let mut next_code = [0_u16; MAX_BITS + 1];
-        let mut next_place = [0_u16; MAX_BITS + 1];
-        for len in 1..=MAX_BITS {
-            code <<= 1;
-            next_code[len] = code as u16;
-            next_place[len] = first;
-            first += counts[len];
-            code += u32::from(counts[len]);
-            if code > 1 << len {
-                return None;
-            }
-        }
-        self.len = lengths.len() - unused;
-        for (symbol, &len) in lengths.iter().enumerate() {
-            if len != 0 {
-                let at = usize::from(len) & MAX_BITS;
-                self.list[usize::from(next_place[at])] = Code {
-                    len,
-                    code: next_code[at],
-                    symbol: symbol as u16,
-                };
-                next_place[at] += 1;
-                next_code[at] += 1;
-            }
-        }
-        Some(())
-    }
-
-    /// Takes one more code, or `None` if there is no room.
-    pub(super) fn push(&mut self, code: Code) -> Option<()> {
-        *self.list.get_mut(self.len)? = code;
-        self.len += 1;
-        Some(())
-    }
-
-    /// Puts codes that were pushed in order.
-    pub(super) fn sort(&mut self) {
-        self.list[..self.len].sort_unstable();
-    }
-
-    /// All of them, ordered by length and code.
-    pub(super) fn list(&self) -> &[Code] {
-        &self.list[..self.len]
-    }
-
-    /// Forgets them.
-    pub(super) fn clear(&mut self) {
-        self.len = 0;
-    }
-}
-
-/// Entries of a table, 32 bits that say what to do with the bits at hand:
-/// bits 4:0 are the length of the code, 12:8 of the extra bits behind it,
-/// 31:16 a value, the rest flags.
+/// Entries of a table, 32 bits that say what to do with the bits at hand: bits
+/// 5:0 are how many the code and the extra bits behind it have, 11:8 how many
+/// of them are the code's, 31:16 a value, the rest flags.
 pub(super) mod entry {
+    /// The end of the block. Goes with [`SPECIAL`].
+    pub(in super::super) const EOB: u32 = 1 << 6;
+    /// No code begins like this. Goes with [`SPECIAL`].
+    pub(in super::super) const INVALID: u32 = 1 << 7;
     /// The value is a literal.
-    pub(in super::super) const LITERAL: u32 = 1 << 5;
-    /// Neither literal nor length nor distance: one of the three below.
-    pub(in super::super) const SPECIAL: u32 = 1 << 6;
-    /// The end of the block.
-    pub(in super::super) const EOB: u32 = 1 << 13;
-    /// No code begins like this.
-    pub(in super::super) const INVALID: u32 = 1 << 14;
-    /// The value is where the entries for longer codes begin.
-    pub(in super::super) const LONGER: u32 = 1 << 15;
+    pub(in super::super) const LITERAL: u32 = 1 << 12;
+    /// Neither literal nor length nor distance, but something with a flag of
+    /// its own.
+    pub(in super::super) const SPECIAL: u32 = 1 << 13;
+    /// The value is where the entries for longer codes begin. Goes with
+    /// [`SPECIAL`].
+    pub(in super::super) const LONGER: u32 = 1 << 14;
 
-    /// Bits of the code.
-    #[inline]
-    pub(in super::super) const fn code_bits(entry: u32) -> u32 {
-        entry & 0x1F
+    /// The entry of a symbol whose code has `len` bits, made of one without.
+    pub(super) const fn with_code(entry: u32, len: u32) -> u32 {
+        entry + len * 0x101
     }
 
-    /// Bits behind the code.
-    #[inline]
-    pub(in super::super) const fn extra_bits(entry: u32) -> u32 {
-        entry >> 8 & 0x1F
+    /// Bits of the code and behind it. Not masked more than a shift does by
+    /// itself: the next lookup waits for this.
+    #[inline(always)]
+    pub(in super::super) const fn bits(entry: u32) -> u32 {
+        entry & 0x3F
+    }
+
+    /// What the entry says of `buf`, which begins with its code: the value
+    /// plus the extra bits.
+    #[inline(always)]
+    pub(in super::super) const fn value_in(entry: u32, buf: u64) -> usize {
+        let all = buf & ((1 << bits(entry)) - 1);
+        value(entry) as usize + (all >> code_bits(entry)) as usize
+    }
+
+    /// Bits of the code alone.
+    #[inline(always)]
+    pub(super) const fn code_bits(entry: u32) -> u32 {
+        entry >> 8 & 0xF
     }
 
     /// The literal, or the least length or distance.
-    #[inline]
+    #[inline(always)]
     pub(in super::super) const fn value(entry: u32) -> u32 {
         entry >> 16
     }
 }
 
+/// No code, without its length.
+const UNUSED: u32 = entry::SPECIAL | entry::INVALID;
+
 /// No code: as long as any, so that the end of the input can tell a bad code
 /// from one that is cut off.
-const INVALID: u32 = entry::SPECIAL | entry::INVALID | MAX_BITS as u32;
+const INVALID: u32 = entry::with_code(UNUSED, MAX_BITS as u32);
+
+/// Leads to codes that are longer than any.
+const LONGER: u32 = entry::SPECIAL | entry::LONGER | (MAX_BITS as u32) << 8;
 
 /// Entries of literal/length symbols, without the code's length. The last two
 /// exist in the fixed code only, and mean nothing.
 static LITERAL_ENTRIES: [u32; 288] = {
-    let mut entries = [INVALID & !0x1F; 288];
+    let mut entries = [UNUSED; 288];
     let mut symbol = 0;
     while symbol < 256 {
         entries[symbol] = entry::LITERAL | (symbol as u32) << 16;
@@ -157,7 +80,7 @@ static LITERAL_ENTRIES: [u32; 288] = {
     entries[EOB] = entry::SPECIAL | entry::EOB;
     let mut symbol = 257;
     while symbol < LITERALS {
-        entries[symbol] = length_extra(symbol) << 8 | length_base(symbol) << 16;
+        entries[symbol] = length_extra(symbol) | length_base(symbol) << 16;
         symbol += 1;
     }
     entries
@@ -165,7 +88,7 @@ static LITERAL_ENTRIES: [u32; 288] = {
 
 /// Entries of distance symbols, likewise.
 static DISTANCE_ENTRIES: [u32; 32] = {
-    let mut entries = [INVALID & !0x1F; 32];
+    let mut entries = [UNUSED; 32];
     let mut symbol = 0;
     while symbol < DISTANCES {
         let extra = distance_extra(symbol);
@@ -174,7 +97,7 @@ static DISTANCE_ENTRIES: [u32; 32] = {
         } else {
             (2 + symbol as u32 % 2) << extra
         };
-        entries[symbol] = extra << 8 | (base + 1) << 16;
+        entries[symbol] = extra | (base + 1) << 16;
         symbol += 1;
     }
     entries
@@ -210,12 +133,16 @@ pub(super) struct Table<const SIZE: usize> {
 }
 
 /// For literals and lengths.
-pub(super) type LiteralTable = Table<1024>;
+pub(super) type LiteralTable = Table<2048>;
+/// For the lengths of codes, which have up to seven bits.
+pub(super) type CodeLengthTable = Table<128>;
 /// For distances.
 pub(super) type DistanceTable = Table<256>;
 
 impl<const SIZE: usize> Table<SIZE> {
-    const BITS: u32 = SIZE.trailing_zeros();
+    /// Longer codes need a second look.
+    pub(super) const BITS: u32 = SIZE.trailing_zeros();
+    const DISPLACED: u32 = if Self::BITS < 10 { Self::BITS } else { 10 };
     const LONG_BITS: u32 = MAX_BITS as u32 - Self::BITS;
 
     /// A table without codes.
@@ -226,42 +153,59 @@ impl<const SIZE: usize> Table<SIZE> {
         }
     }
 
-    /// Makes the table of these codes, ordered by length. `entries` says what
-    /// each symbol means.
-    fn build(&mut self, codes: &[Code], entries: &[u32]) {
+    /// Makes the table of these codes. `entries` says what each symbol means.
+    pub(super) fn build<const N: usize>(&mut self, codes: &Codes<N>, entries: &[u32; N]) {
         self.long.clear();
         self.short[..2].fill(INVALID);
-        let mut codes = codes.iter();
-        let mut next = codes.next();
         // Entries repeat with the period of their code's length. So the table
         // is first made for codes of one bit, and doubled for each more.
-        for len in 1..=Self::BITS {
-            while let Some(&code) = next.filter(|code| u32::from(code.len) == len) {
-                let at = usize::from(reversed(code)) & (SIZE - 1);
-                self.short[at] = entries[usize::from(code.symbol)] | len;
-                next = codes.next();
+        for (len, codes) in codes.by_length() {
+            if len > Self::BITS {
+                self.build_long(len, codes, entries);
+                continue;
+            }
+            for &code in codes {
+                let at = code.reversed() & (SIZE - 1);
+                if len > Self::DISPLACED {
+                    self.displace(at);
+                }
+                self.short[at] = entry::with_code(entries[code.symbol()], len);
             }
             if len < Self::BITS {
                 self.short.copy_within(..1 << len, 1 << len);
             }
         }
-        while let Some(&code) = next {
-            let bits = usize::from(reversed(code));
+    }
+
+    /// Makes place for a code of more than [`Table::DISPLACED`] bits: what
+    /// begins like it stands no longer for a code of no more than those. In a
+    /// header's codes there is no such thing, in those of an AECS there may be.
+    fn displace(&mut self, at: usize) {
+        let first = at & ((1 << Self::DISPLACED) - 1);
+        for entry in self.short[first..].iter_mut().step_by(1 << Self::DISPLACED) {
+            if entry::code_bits(*entry) <= Self::DISPLACED {
+                *entry = INVALID;
+            }
+        }
+    }
+
+    fn build_long(&mut self, len: u32, codes: &[Code], entries: &[u32]) {
+        for &code in codes {
+            let bits = code.reversed();
+            self.displace(bits & (SIZE - 1));
             let short = &mut self.short[bits & (SIZE - 1)];
             if *short & entry::LONGER == 0 {
-                *short = entry::SPECIAL | entry::LONGER | (self.long.len() as u32) << 16;
-                self.long
-                    .resize(self.long.len() + (1 << Self::LONG_BITS), INVALID);
+                let begin = self.long.len();
+                self.long.resize(begin + (1 << Self::LONG_BITS), *short);
+                *short = LONGER | (begin as u32) << 16;
             }
             let start = entry::value(*short) as usize;
             let own = &mut self.long[start..start + (1 << Self::LONG_BITS)];
-            let entry = entries[usize::from(code.symbol)] | u32::from(code.len);
-            let period = 1 << (u32::from(code.len) - Self::BITS);
+            let entry = entry::with_code(entries[code.symbol()], len);
             own.iter_mut()
                 .skip(bits >> Self::BITS)
-                .step_by(period)
+                .step_by(1 << (len - Self::BITS))
                 .for_each(|e| *e = entry);
-            next = codes.next();
         }
     }
 
@@ -290,11 +234,6 @@ impl<const SIZE: usize> Table<SIZE> {
     }
 }
 
-/// A code as it comes out of the bit string, lowest bit first.
-fn reversed(code: Code) -> u16 {
-    code.code.reverse_bits() >> (16 - u32::from(code.len))
-}
-
 /// The codes of a block and their tables.
 #[derive(Debug)]
 pub(super) struct Tables {
@@ -302,6 +241,8 @@ pub(super) struct Tables {
     pub(super) literal_codes: Codes<288>,
     /// Codes of distances.
     pub(super) distance_codes: Codes<32>,
+    /// Decodes a header's lengths.
+    pub(super) code_lengths: CodeLengthTable,
     /// Decodes literals and lengths.
     pub(super) literals: LiteralTable,
     /// Decodes distances.
@@ -314,6 +255,7 @@ impl Tables {
         Self {
             literal_codes: Codes::NONE,
             distance_codes: Codes::NONE,
+            code_lengths: Table::new(),
             literals: Table::new(),
             distances: Table::new(),
         }
@@ -337,10 +279,9 @@ impl Tables {
 
     /// Makes the tables of the codes.
     pub(super) fn build(&mut self) {
-        self.literals
-            .build(self.literal_codes.list(), &LITERAL_ENTRIES);
+        self.literals.build(&self.literal_codes, &LITERAL_ENTRIES);
         self.distances
-            .build(self.distance_codes.list(), &DISTANCE_ENTRIES);
+            .build(&self.distance_codes, &DISTANCE_ENTRIES);
     }
 }
 
@@ -367,7 +308,7 @@ mod tests {
         ]) {
             let entry = LITERAL_ENTRIES[symbol];
             assert_eq!(
-                (entry::value(entry), entry::extra_bits(entry)),
+                (entry::value(entry), entry::bits(entry)),
                 (base, extra),
                 "{symbol}"
             );
@@ -383,7 +324,7 @@ mod tests {
         ] {
             let entry = DISTANCE_ENTRIES[symbol];
             assert_eq!(
-                (entry::value(entry), entry::extra_bits(entry)),
+                (entry::value(entry), entry::bits(entry)),
                 (base, extra),
                 "{symbol}"
             );
@@ -414,12 +355,11 @@ mod tests {
                     .literal_codes
                     .list()
                     .iter()
-                    .find(|&&code| bits as u16 & ((1 << code.len) - 1) == reversed(code));
+                    .find(|&&code| bits as usize & ((1 << code.len()) - 1) == code.reversed());
                 match code {
                     Some(code) => {
                         reached += 1;
-                        let expected =
-                            LITERAL_ENTRIES[usize::from(code.symbol)] | u32::from(code.len);
+                        let expected = entry::with_code(LITERAL_ENTRIES[code.symbol()], code.len());
                         assert_eq!(entry, expected);
                     }
                     None => assert_eq!(entry, INVALID),
@@ -431,5 +371,20 @@ mod tests {
         lengths[4] = 1;
         let mut codes = Codes::<288>::NONE;
         assert!(codes.set_lengths(&lengths).is_none());
+    }
+
+    #[test]
+    fn longer_codes_displace_shorter_ones() {
+        let mut tables = Tables::new();
+        for code in [Code::new(2, 0, 1), Code::new(11, 0, 2), Code::new(12, 2, 3)] {
+            tables.literal_codes.push(code).unwrap();
+        }
+        tables.build();
+        let entry = |symbol: usize, len| entry::with_code(LITERAL_ENTRIES[symbol], len);
+        let literals = &tables.literals;
+        assert_eq!(literals.get(0), entry(2, 11));
+        assert_eq!(literals.get(1 << 10), entry(3, 12));
+        assert_eq!(literals.get(3 << 10), INVALID);
+        assert_eq!(literals.get(1 << 9), entry(1, 2));
     }
 }

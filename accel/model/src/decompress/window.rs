@@ -10,7 +10,8 @@ const SIZE: usize = 1 << 15;
 /// and the rest of the chunk in which it is copied.
 const SLACK: usize = 258 + CHUNK + 6;
 /// Matches are copied this much at a time.
-const CHUNK: usize = 16;
+const CHUNK: usize = 2 * HALF;
+const HALF: usize = 8;
 
 /// The window. Its bytes up to [`Window::at`] are what a match can reach.
 #[derive(Debug)]
@@ -132,51 +133,58 @@ impl Cursor<'_> {
     /// Copies a match. Its distance reaches no farther than the window.
     #[inline(always)]
     pub(super) fn copy(&mut self, len: usize, distance: usize) {
-        let from = self.at - distance;
-        if distance >= CHUNK {
-            let mut done = 0;
-            while done < len {
-                let from = from + done;
-                self.bytes.copy_within(from..from + CHUNK, self.at + done);
-                done += CHUNK;
-            }
-        } else {
-            self.copy_near(len, distance);
-        }
+        let (mut from, mut to) = (self.at - distance, self.at);
         self.at += len;
-    }
-
-    /// The same for a source that is near, and may overlap a chunk.
-    #[inline]
-    fn copy_near(&mut self, len: usize, distance: usize) {
-        const HALF: usize = CHUNK / 2;
-        let from = self.at - distance;
-        let mut done = 0;
-        if distance >= HALF {
-            while done < len {
-                let from = from + done;
-                self.bytes.copy_within(from..from + HALF, self.at + done);
-                done += HALF;
-            }
+        if distance < HALF {
+            self.repeat(from, to, distance);
             return;
         }
-        // What repeats, and how far it goes on by whole repetitions.
-        let mut pattern = [0; HALF];
-        let mut at = 0;
-        for byte in &mut pattern {
-            *byte = self.bytes[(from + at) % SIZE];
-            at += 1;
-            if at == distance {
-                at = 0;
+        // By halves, as the second one may need what the first one wrote.
+        loop {
+            self.copy_half(from, to);
+            self.copy_half(from + HALF, to + HALF);
+            from += CHUNK;
+            to += CHUNK;
+            if to >= self.at {
+                return;
             }
         }
-        let step = [0, 8, 8, 6, 8, 5, 6, 7][distance];
-        while done < len {
-            let to = self.at + done;
+    }
+
+    #[inline(always)]
+    fn copy_half(&mut self, from: usize, to: usize) {
+        self.bytes.copy_within(from..from + HALF, to);
+    }
+
+    /// The same from so near that what is copied repeats within a half.
+    fn repeat(&mut self, from: usize, mut to: usize, distance: usize) {
+        // What repeats, as often as it fits, and how far it goes on by whole
+        // repetitions.
+        const EVERY: [u64; HALF] = every();
+        let unit = self.bytes[from..from + HALF].first_chunk().expect("a half");
+        let unit = u64::from_le_bytes(*unit) & ((1 << (8 * distance)) - 1);
+        let pattern = unit.wrapping_mul(EVERY[distance % HALF]).to_le_bytes();
+        let step = [0, 8, 8, 6, 8, 5, 6, 7][distance % HALF];
+        while to < self.at {
             self.bytes[to..to + HALF].copy_from_slice(&pattern);
-            done += step;
+            to += step;
         }
     }
+}
+
+/// For each distance a factor that repeats as many bytes throughout a word.
+const fn every() -> [u64; HALF] {
+    let mut factors = [0; HALF];
+    let mut distance = 1;
+    while distance < HALF {
+        let mut shift = 0;
+        while shift < 64 {
+            factors[distance] |= 1 << shift;
+            shift += 8 * distance;
+        }
+        distance += 1;
+    }
+    factors
 }
 
 #[cfg(test)]
