@@ -1,13 +1,13 @@
 //! What Linux shows of Intel IAA devices, and what stands between a program and
 //! using one.
 //!
-//! [`Host::look`](host::Host::look) reads the picture of a host: processors, PCI
+//! [`Host::look`] reads the picture of a host: processors, PCI
 //! devices, the `idxd` driver's tree in sysfs, device nodes, the kernel, the
-//! user. [`Diagnosis`](chain::Diagnosis) walks from the processor's instructions
+//! user. [`Diagnosis`] walks from the processor's instructions
 //! to the way a descriptor is submitted and says which link is broken, why that
 //! matters, and what mends it.
 //!
-//! Everything is read below one [`Root`](root::Root), so that a snapshot of a
+//! Everything is read below one [`Root`], so that a snapshot of a
 //! host is diagnosed as the host itself is. Nothing here needs libaccel-config.
 //!
 //! [`OpenQueue`](queue::OpenQueue) is the portal of a queue that was found so, and

@@ -53,13 +53,22 @@ impl fmt::Display for Unread {
 impl core::error::Error for Unread {}
 
 impl Unread {
-    fn failed(why: &str) -> Self {
+    pub(crate) fn failed(why: &str) -> Self {
         Self::Failed(why.to_owned())
+    }
+
+    /// What is there is not what should be.
+    pub(crate) fn instead_of(text: &str, expected: &str) -> Self {
+        Self::Failed(match text {
+            "" => format!("empty where {expected} should be"),
+            text => format!("`{}` where {expected} should be", short(text)),
+        })
     }
 
     fn of(error: &io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing,
+            io::ErrorKind::NotFound => Self::Missing,
+            io::ErrorKind::NotADirectory => Self::failed("a file where a directory should be"),
             io::ErrorKind::PermissionDenied => Self::Denied,
             _ => Self::Failed(error.to_string()),
         }
@@ -127,10 +136,13 @@ impl Root {
         Ok(self.path.join(inside))
     }
 
-    /// The last part of what a symbolic link points to, as sysfs uses them.
+    /// The last part of what a symbolic link points to, as sysfs uses them, be
+    /// the target there or not.
     #[must_use]
     pub fn link_name(&self, path: impl AsRef<Path>) -> Option<String> {
-        let target = fs::read_link(self.path.join(path)).ok()?;
+        let path = path.as_ref();
+        let directory = self.resolve(path.parent()?).ok()?;
+        let target = fs::read_link(directory.join(path.file_name()?)).ok()?;
         Some(target.file_name()?.to_str()?.to_owned())
     }
 
@@ -168,7 +180,8 @@ impl Root {
     /// If it cannot be read, or is no text.
     pub fn attribute(&self, path: impl AsRef<Path>) -> Reading<String> {
         let text = self.text(path.as_ref(), ATTRIBUTE_BYTES)?;
-        let text = text.trim();
+        // Files of sysfs pretend to have 4096 bytes, and tar fills them up.
+        let text = text.trim_end_matches('\0').trim();
         if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
             return Err(Unread::failed("binary data where text should be"));
         }
@@ -185,7 +198,19 @@ impl Root {
             Some(hex) => u64::from_str_radix(hex, 16).ok().map(|n| n as i64),
             None => text.parse().ok(),
         };
-        value.ok_or_else(|| Unread::Failed(format!("`{}` where a number should be", short(&text))))
+        value.ok_or_else(|| Unread::instead_of(&text, "a number"))
+    }
+
+    /// An attribute that is a word, and never empty.
+    ///
+    /// # Errors
+    /// If it cannot be read, is empty, or is no text.
+    pub fn word(&self, path: impl AsRef<Path>) -> Reading<String> {
+        let text = self.attribute(path)?;
+        match text.as_str() {
+            "" => Err(Unread::instead_of("", "a word")),
+            _ => Ok(text),
+        }
     }
 
     /// A whole file of `proc`.
@@ -257,7 +282,8 @@ mod tests {
         let circle = root.attribute("circle/x").unwrap_err().to_string();
         assert!(circle.contains("circles"), "{circle}");
         assert_eq!(root.list("nothing"), Err(Unread::Missing));
-        assert_eq!(root.attribute("etc/x"), Err(Unread::Missing));
+        let below_a_file = root.attribute("etc/x").unwrap_err().to_string();
+        assert!(below_a_file.contains("directory"), "{below_a_file}");
         assert!(root.exists("circle") && !root.exists("sys/a/b/m"));
     }
 
@@ -269,10 +295,17 @@ mod tests {
             fs::write(dir.path().join("x"), content).unwrap();
             root.number("x").unwrap_err().to_string()
         };
-        assert!(error(b"").contains("where a number should be"));
+        assert!(error(b"").contains("empty where a number should be"));
         assert!(error(&[0xFF, 0xFE]).contains("binary"));
         assert!(error(b"1\x002").contains("binary"));
+        assert!(error(&[0; 4096]).contains("empty"));
         assert!(error(&vec![b'1'; 100_000]).contains("longer"));
+        fs::write(
+            dir.path().join("x"),
+            [b"7\n".as_slice(), &[0; 4094]].concat(),
+        )
+        .unwrap();
+        assert_eq!(root.number("x"), Ok(7), "as tar copies it");
         assert!(
             root.attribute(".")
                 .unwrap_err()

@@ -1,5 +1,6 @@
 //! `pagepress doctor --probe`: what only the device itself can say.
 
+use pagepress_iaa::clock::HostClock;
 use pagepress_iaa::probe::{self, Failure};
 use pagepress_iaa::recipe::Base;
 use pagepress_idxd::Host;
@@ -54,7 +55,8 @@ pub(crate) fn run(host: &Host, diagnosis: &mut Diagnosis) {
             return;
         }
     };
-    let noop = probe::noop(&open, PATIENCE).map(|time| {
+    let clock = HostClock::new(false);
+    let noop = probe::noop(&open, &clock, PATIENCE).map(|time| {
         format!(
             "{who} answers by {} in {:.1} us",
             open.route(),
@@ -76,7 +78,7 @@ pub(crate) fn run(host: &Host, diagnosis: &mut Diagnosis) {
         pagepress_abi::GenCap(gen_cap),
         queue.block_on_fault == Ok(1),
     );
-    let trip = probe::round_trip(&open, base, PATIENCE).map(|trip| {
+    let trip = probe::round_trip(&open, &clock, base, PATIENCE).map(|trip| {
         format!(
             "a page of 4096 bytes to {} in {:.1} us and back in {:.1} us",
             trip.packed,

@@ -30,6 +30,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
         1
     }
 
+    /// What was done through each device queue so far; nothing in software.
+    #[cfg(feature = "iaa")]
+    fn devices(&self) -> Vec<crate::iaa::DeviceStats> {
+        Vec::new()
+    }
+
     /// Makes the context of one CPU, with all the memory it will need.
     ///
     /// # Errors

@@ -47,6 +47,20 @@ pub enum Error {
     /// A device was demanded and there is none to be used.
     #[error("no usable IAA device: {0}")]
     Unavailable(Unavailable),
+    /// The codec is not one that a device has.
+    #[error("IAA has no {codec}: it reads and writes deflate")]
+    NotOfDevice {
+        /// The codec asked for.
+        codec: Codec,
+    },
+    /// A context cannot have that many pages in flight.
+    #[error("{pages} pages in flight: a context has from 1 to {max}")]
+    InFlight {
+        /// The pages asked for.
+        pages: usize,
+        /// The most there can be.
+        max: usize,
+    },
     /// A CPU's context could not be made.
     #[error("the context of CPU {cpu} could not be made: {reason}")]
     Context {

@@ -18,6 +18,7 @@
 //! | [`report`] | a batch's and a pool's counts |
 //! | [`page`] | unit sizes, lists of pages, same-filled pages |
 //! | [`compressor`] | the trait a backend implements |
+//! | `iaa` | devices, and how a pool uses them (feature `iaa`) |
 
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,8 @@ pub mod compressor;
 mod context;
 mod cpus;
 pub mod error;
+#[cfg(feature = "iaa")]
+pub mod iaa;
 pub mod outcome;
 pub mod page;
 pub mod pool;

@@ -2,7 +2,9 @@
 //! [`StoredBuf`]), and when it goes wrong ([`PageError`]).
 
 use crate::codec::Codec;
+use crate::report::FallbackReason;
 use core::fmt;
+use core::num::NonZeroU32;
 use pagepress_fallback::Corrupt;
 
 /// Who compressed or decompressed a page.
@@ -33,6 +35,7 @@ impl PerformedBy {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Compressed<'a> {
     codec: Codec,
+    tables: Option<NonZeroU32>,
     bytes: &'a [u8],
 }
 
@@ -40,7 +43,25 @@ impl<'a> Compressed<'a> {
     /// Bytes that a pool of this codec once made.
     #[must_use]
     pub const fn new(codec: Codec, bytes: &'a [u8]) -> Self {
-        Self { codec, bytes }
+        Self {
+            codec,
+            tables: None,
+            bytes,
+        }
+    }
+
+    /// The same with the id of the canned tables that the page was compressed
+    /// with; `None` if it carries its own.
+    #[must_use]
+    pub const fn with_tables(self, tables: Option<NonZeroU32>) -> Self {
+        Self { tables, ..self }
+    }
+
+    /// The id of the canned tables without which the page cannot be read. To be
+    /// kept with it, as its codec is; most pages have none.
+    #[must_use]
+    pub const fn tables(&self) -> Option<NonZeroU32> {
+        self.tables
     }
 
     /// The format of [`bytes`](Self::bytes).
@@ -83,10 +104,16 @@ impl Outcome<'_> {
     pub fn to_stored(&self, page: &[u8]) -> StoredBuf {
         match *self {
             Self::Compressed {
-                page: Compressed { codec, bytes },
+                page:
+                    Compressed {
+                        codec,
+                        tables,
+                        bytes,
+                    },
                 ..
             } => StoredBuf::Compressed {
                 codec,
+                tables,
                 bytes: bytes.into(),
             },
             Self::SameFilled(word) => StoredBuf::SameFilled(word),
@@ -132,6 +159,8 @@ pub enum StoredBuf {
     Compressed {
         /// The format of `bytes`.
         codec: Codec,
+        /// The id of the canned tables they need, if any.
+        tables: Option<NonZeroU32>,
         /// The compressed bytes.
         bytes: Box<[u8]>,
     },
@@ -148,7 +177,11 @@ impl StoredBuf {
     #[must_use]
     pub fn as_stored(&self) -> Stored<'_> {
         match self {
-            Self::Compressed { codec, bytes } => Stored::compressed(*codec, bytes),
+            Self::Compressed {
+                codec,
+                tables,
+                bytes,
+            } => Stored::Compressed(Compressed::new(*codec, bytes).with_tables(*tables)),
             Self::SameFilled(word) => Stored::SameFilled(*word),
             Self::Raw(bytes) => Stored::Raw(bytes),
         }
@@ -209,6 +242,20 @@ pub enum PageError {
         expected: Codec,
         /// The page's codec.
         actual: Codec,
+    },
+    /// The page was compressed with canned tables that this pool does not
+    /// have.
+    #[error("a page compressed with the tables {actual:#010x}, which this pool does not have")]
+    WrongTables {
+        /// The id of the page's tables.
+        actual: NonZeroU32,
+    },
+    /// The device did not do the page, and the pool's policy is that software
+    /// does not either.
+    #[error("the device did not do the page: {reason}")]
+    NotByDevice {
+        /// Why.
+        reason: FallbackReason,
     },
     /// The compressed bytes do not decode to one page.
     #[error("{codec}: the compressed page {}", cause.reason())]

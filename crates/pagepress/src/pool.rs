@@ -1,5 +1,7 @@
 //! The pool: what users make and call.
 
+#[cfg(feature = "iaa")]
+use crate::backend::iaa::Iaa;
 use crate::backend::software::{Settings, Software};
 use crate::codec::Codec;
 use crate::compressor::{
@@ -8,6 +10,8 @@ use crate::compressor::{
 use crate::context::Contexts;
 use crate::cpus::Cpus;
 use crate::error::Error;
+#[cfg(feature = "iaa")]
+use crate::iaa::{Devices, Options};
 use crate::outcome::{Outcome, PageError, Stored, StoredBuf};
 use crate::page::{Pages, UnitSize};
 use crate::report::{FallbackReason, Report, Stats};
@@ -41,6 +45,10 @@ pub struct Builder {
     unit: UnitSize,
     accept_limit: Option<usize>,
     dictionary: Option<Box<[u8]>>,
+    #[cfg(feature = "iaa")]
+    devices: Option<Devices>,
+    #[cfg(feature = "iaa")]
+    iaa: Options,
 }
 
 impl Builder {
@@ -92,6 +100,23 @@ impl Builder {
         self
     }
 
+    /// The devices to use, instead of those that the host has: modelled ones,
+    /// for instance. They are used whatever the backend is said to be.
+    #[cfg(feature = "iaa")]
+    #[must_use]
+    pub fn devices(mut self, devices: Devices) -> Self {
+        self.devices = Some(devices);
+        self
+    }
+
+    /// How devices are used, if they are.
+    #[cfg(feature = "iaa")]
+    #[must_use]
+    pub fn iaa(mut self, options: Options) -> Self {
+        self.iaa = options;
+        self
+    }
+
     /// Makes the pool, with the contexts of all CPUs online.
     ///
     /// # Errors
@@ -106,17 +131,36 @@ impl Builder {
                 max,
             });
         }
+        #[cfg(feature = "iaa")]
+        if let Some(devices) = self.devices.clone() {
+            return self.with_devices(devices, accept_limit);
+        }
+        let unavailable = match self.backend {
+            Backend::Software => None,
+            #[cfg(feature = "iaa")]
+            Backend::Auto | Backend::Iaa => match self.device_pool(accept_limit) {
+                Ok(pool) => return Ok(pool),
+                Err(Error::Unavailable(why)) if self.backend == Backend::Auto => {
+                    Some((FallbackReason::NoDevice, why))
+                }
+                Err(error) => return Err(error),
+            },
+            #[cfg(not(feature = "iaa"))]
+            backend => {
+                let why = "this build does not look for devices: enable the cargo feature `iaa`";
+                let why = Unavailable::unseen(why);
+                if backend == Backend::Iaa {
+                    return Err(Error::Unavailable(why));
+                }
+                Some((FallbackReason::NotBuilt, why))
+            }
+        };
         let codec = self.codec.unwrap_or_else(|| {
             Codec::ALL
                 .into_iter()
                 .find(|codec| codec.is_built())
                 .unwrap_or(Codec::Lz4)
         });
-        let unavailable = match self.backend {
-            Backend::Software => None,
-            Backend::Auto => Some(missing_device()),
-            Backend::Iaa => return Err(Error::Unavailable(missing_device().1)),
-        };
         let mut pool = Pool::with_provider(Software::new(Settings {
             codec,
             level: self.level,
@@ -128,23 +172,51 @@ impl Builder {
         pool.unavailable = unavailable.map(|(_, why)| Arc::new(why));
         Ok(pool)
     }
-}
 
-/// Why no device is used.
-fn missing_device() -> (FallbackReason, Unavailable) {
+    /// A pool on the host's devices.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if there is none to be used, or none for these
+    /// pages.
     #[cfg(feature = "iaa")]
-    return match crate::backend::iaa::detect() {
-        Err(unavailable) => (FallbackReason::NoDevice, unavailable),
-        Ok(_) => (
-            FallbackReason::NotBuilt,
-            Unavailable::unseen("this build finds devices and has no backend for them"),
-        ),
-    };
-    #[cfg(not(feature = "iaa"))]
-    (
-        FallbackReason::NotBuilt,
-        Unavailable::unseen("this build does not look for devices: enable the cargo feature `iaa`"),
-    )
+    fn device_pool(&self, accept_limit: usize) -> Result<Pool, Error> {
+        if let (Some(codec), Backend::Auto) =
+            (self.codec.filter(|&c| c != Codec::Deflate), self.backend)
+        {
+            let why = Error::NotOfDevice { codec }.to_string();
+            return Err(Error::Unavailable(Unavailable::unseen(&why)));
+        }
+        let devices = Devices::of_host().map_err(Error::Unavailable)?;
+        self.clone().with_devices(devices, accept_limit)
+    }
+
+    #[cfg(feature = "iaa")]
+    fn with_devices(self, devices: Devices, accept_limit: usize) -> Result<Pool, Error> {
+        if let Some(codec) = self.codec.filter(|&codec| codec != Codec::Deflate) {
+            return Err(Error::NotOfDevice { codec });
+        }
+        if let Some(level) = self.level {
+            return Err(Error::Level {
+                codec: Codec::Deflate,
+                level,
+                known: "IAA has no levels",
+            });
+        }
+        if self.dictionary.is_some() {
+            return Err(Error::Dictionary {
+                codec: Codec::Deflate,
+            });
+        }
+        let contexts = Cpus::of_this_host().online.len();
+        let options = self.iaa;
+        Pool::with_provider(Iaa::new(
+            devices,
+            options,
+            self.unit,
+            accept_limit,
+            contexts,
+        )?)
+    }
 }
 
 /// Compresses and decompresses pages in batches, on whatever the host has.
@@ -355,6 +427,13 @@ impl Pool {
         let mut result = None;
         self.decompress_batch_into(&[page], &mut [room], |_, done| result = Some(done));
         result.expect("every page of a batch is handed over")
+    }
+
+    /// What was done through each device queue so far; empty if there is none.
+    #[cfg(feature = "iaa")]
+    #[must_use]
+    pub fn device_stats(&self) -> Vec<crate::iaa::DeviceStats> {
+        self.contexts.provider().devices()
     }
 
     /// What the pool did since it was made.

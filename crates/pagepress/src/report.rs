@@ -19,19 +19,22 @@ pub enum FallbackReason {
     Timeout,
     /// The device reported an error.
     DeviceError,
+    /// What the device made of the page did not verify.
+    Mismatch,
     /// The device went away.
     DeviceGone,
 }
 
 impl FallbackReason {
     /// All reasons, in the order reports print them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NotBuilt,
         Self::NoDevice,
         Self::Busy,
         Self::PageFault,
         Self::Timeout,
         Self::DeviceError,
+        Self::Mismatch,
         Self::DeviceGone,
     ];
 
@@ -45,6 +48,7 @@ impl FallbackReason {
             Self::PageFault => "page_fault",
             Self::Timeout => "timeout",
             Self::DeviceError => "device_error",
+            Self::Mismatch => "mismatch",
             Self::DeviceGone => "device_gone",
         }
     }
@@ -59,6 +63,7 @@ impl FallbackReason {
             Self::PageFault => "the device met a page fault",
             Self::Timeout => "the device did not answer in time",
             Self::DeviceError => "the device reported an error",
+            Self::Mismatch => "what the device made of the page did not verify",
             Self::DeviceGone => "the device went away",
         }
     }
@@ -237,7 +242,7 @@ impl Totals {
                 add(total, n);
             }
         }
-        // Seven reasons that nearly never apply: one look at all of them.
+        // Reasons that nearly never apply: one look at all of them.
         if fallbacks.iter().fold(0, |any, n| any | n) != 0 {
             for (total, &n) in fallback_totals.iter().zip(fallbacks) {
                 add(total, n);

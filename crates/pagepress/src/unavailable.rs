@@ -31,9 +31,19 @@ impl Unavailable {
         }
     }
 
+    /// There are queues, and none of them answers.
+    #[cfg(feature = "iaa")]
+    pub(crate) fn silent(why: &str) -> Self {
+        Self {
+            link: "noop",
+            found: why.into(),
+            fix: Box::new(["pagepress doctor --probe".to_owned()]),
+        }
+    }
+
     /// The link's name: `cpu`, `pci`, `driver`, `iommu`, `device`, `engines`,
-    /// `wq-enabled`, `wq-type`, `wq-mode`, `wq-ops`, `node`, `permission`, or
-    /// `submission`; `host` if there was nothing to look at.
+    /// `wq-enabled`, `wq-type`, `wq-mode`, `wq-ops`, `node`, `permission`,
+    /// `submission`, or `noop`; `host` if there was nothing to look at.
     #[must_use]
     pub const fn link(&self) -> &'static str {
         self.link

@@ -289,6 +289,12 @@ impl Lane {
         self.run(batch, Way::Decompress);
     }
 
+    /// How many slots it has.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Bytes that a device may write: buffers and records, tables of pages if
     /// they are made for each.
     #[must_use]

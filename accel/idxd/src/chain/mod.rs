@@ -338,11 +338,11 @@ impl<'a> Walk<'a> {
             named,
         );
 
+        // A slot that nobody configured is no defect while another is.
         let mut queues = path::pairs(&devices);
+        queues.retain(|pair| pair.queue.is_configured());
         if queues.is_empty() {
-            let first = devices.first().map(|device| fix::configure(device));
-            let none = Verdict::broken("no work queue is there").with(first.unwrap_or_default());
-            self.one(LinkName::WqEnabled, none);
+            self.sieve(LinkName::WqEnabled, &mut devices, |d| queue::none(d), named);
         } else {
             self.sieve(
                 LinkName::WqEnabled,
@@ -351,14 +351,10 @@ impl<'a> Walk<'a> {
                 |q| q.to_string(),
             );
         }
-        // What is not configured has no type and mode worth judging.
-        if self.is_broken(LinkName::WqEnabled) {
-            queues.retain(queue::is_configured);
-        }
         if queues.is_empty() {
             for name in [LinkName::WqType, LinkName::WqMode, LinkName::WqOps] {
                 self.links
-                    .push(Link::skipped(name, "no work queue is configured"));
+                    .push(Link::skipped(name, "there is no work queue to look at"));
             }
         } else {
             self.sieve(
@@ -380,7 +376,10 @@ impl<'a> Walk<'a> {
                 |q| q.to_string(),
             );
         }
-        if self.is_broken(LinkName::WqEnabled) || self.is_broken(LinkName::WqType) {
+        let without_node = self.is_broken(LinkName::WqEnabled)
+            || self.is_broken(LinkName::WqType)
+            || queues.is_empty();
+        if without_node {
             for name in [LinkName::Node, LinkName::Permission] {
                 self.links.push(Link::skipped(
                     name,

@@ -1,7 +1,7 @@
 //! Queues, each with its device.
 
 use super::verdict::Verdict;
-use super::{LinkName, Status, device, queue};
+use super::{LinkName, device, queue};
 use crate::host::{Host, IaxDevice, WorkQueue};
 use core::fmt;
 
@@ -57,7 +57,7 @@ pub(super) fn all(host: &Host) -> Vec<Path> {
         let verdicts: [(LinkName, Verdict); 9] = [
             (LinkName::Iommu, device::iommu(host, pair.device)),
             (LinkName::Device, device::enabled(pair.device)),
-            (LinkName::Engines, device::engines(pair.device)),
+            (LinkName::Engines, queue::engines(&pair)),
             (LinkName::WqEnabled, queue::enabled(&pair)),
             (LinkName::WqType, queue::kind(&pair)),
             (LinkName::WqMode, queue::mode(&pair)),
@@ -65,16 +65,13 @@ pub(super) fn all(host: &Host) -> Vec<Path> {
             (LinkName::Node, queue::node(host, &pair)),
             (LinkName::Permission, queue::permission(host, &pair)),
         ];
-        let bad = |(_, verdict): &(LinkName, Verdict)| {
-            matches!(verdict.status, Status::Broken | Status::Unknown)
-        };
         Path {
             device: pair.device.name.clone(),
             queue: pair.queue.name.clone(),
             package: pair.device.package,
             refused: verdicts
                 .into_iter()
-                .filter(bad)
+                .filter(|(_, verdict)| !verdict.is_good())
                 .map(|(name, verdict)| (name, verdict.found))
                 .collect(),
         }

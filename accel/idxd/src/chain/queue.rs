@@ -3,38 +3,47 @@
 use super::fix;
 use super::path::Pair;
 use super::verdict::Verdict;
-use crate::host::{Host, Mode};
+use super::{Status, device};
+use crate::host::{Host, IaxDevice, Mode};
 use crate::root::{Unread, short};
-use pagepress_abi::Opcode;
+use pagepress_abi::{OpCap, Opcode};
 use std::fs::OpenOptions;
 
-/// Whether somebody has configured it.
-pub(super) fn is_configured(pair: &Pair<'_>) -> bool {
-    matches!(pair.queue.size, Ok(1..))
+/// The judgement of a device that has no configured queue.
+pub(super) fn none(device: &IaxDevice) -> Verdict {
+    if device.queues.is_empty() {
+        return Verdict::unknown("no work queue is listed");
+    }
+    Verdict::broken("no work queue is configured").with(fix::set_up(device))
 }
 
 pub(super) fn enabled(pair: &Pair<'_>) -> Verdict {
     match &pair.queue.state {
         Ok(state) if state == "enabled" => Verdict::ok("enabled"),
-        Ok(state) if state == "disabled" && is_configured(pair) => {
-            Verdict::broken("disabled").with([format!("accel-config enable-wq {pair}")])
-        }
         Ok(state) if state == "disabled" => {
-            let verdict = Verdict::broken("disabled, and not configured");
-            // One of a device's queues is enough.
-            if pair.device.queues.iter().any(|q| matches!(q.size, Ok(1..)))
-                || !pair.queue.name.ends_with(".0")
-            {
-                verdict
-            } else {
-                verdict
-                    .with([format!("accel-config disable-device {}", pair.device.name)])
-                    .with(fix::configure(pair.device))
-            }
+            let last = device::last_command(pair.device);
+            Verdict::broken(format!("disabled{last}")).with(fix::enable_queue(pair))
         }
         Ok(state) => Verdict::unknown(format!("its state is `{}`", short(state))),
         Err(unread) => Verdict::unknown(format!("its state: {unread}")),
     }
+}
+
+/// Whether there is an engine that works for it: not if its group has none.
+pub(super) fn engines(pair: &Pair<'_>) -> Verdict {
+    let device = device::engines(pair.device);
+    let Ok(group) = pair.queue.group else {
+        return device;
+    };
+    let engines = &pair.device.engines;
+    if device.status != Status::Ok || engines.iter().any(|e| e.group == Ok(group)) {
+        return device;
+    }
+    if let Some(unread) = engines.iter().find_map(|e| e.group.as_ref().err()) {
+        return Verdict::unknown(format!("the groups of its device's engines: {unread}"));
+    }
+    Verdict::broken("no engine is in its group, so what is submitted to it waits forever")
+        .with(fix::set_up(pair.device))
 }
 
 pub(super) fn kind(pair: &Pair<'_>) -> Verdict {
@@ -42,65 +51,52 @@ pub(super) fn kind(pair: &Pair<'_>) -> Verdict {
         Ok(kind) => kind.as_str(),
         Err(unread) => return Verdict::unknown(format!("its type: {unread}")),
     };
-    // Before Linux 6.7 the type says which driver it is.
+    // Before Linux 6.7 the type alone says which driver it is.
     let driver = match &pair.queue.driver {
         Ok(driver) => Some(driver.as_str()),
         Err(Unread::Missing) => None,
         Err(unread) => return Verdict::unknown(format!("its driver: {unread}")),
     };
-    if kind == "user" && driver.is_none_or(|driver| driver == "user") {
+    if pair.queue.is_for_programs() {
         return Verdict::ok("for user space");
     }
     let found = match (kind, driver) {
         ("kernel", Some("crypto")) => {
             "claimed by the kernel's crypto driver (iaa_crypto)".to_owned()
         }
+        ("user", Some("")) => "for user space, but without a driver".to_owned(),
         ("user", Some(driver)) => format!("for user space, but its driver is `{}`", short(driver)),
         (kind, Some(driver)) if !driver.is_empty() => {
             format!("of type `{}`, driver `{}`", short(kind), short(driver))
         }
         (kind, _) => format!("of type `{}`", short(kind)),
     };
-    Verdict::broken(found).with([
-        format!("accel-config disable-wq {pair}"),
-        format!("accel-config config-wq {pair} --type=user --driver-name=user --name=pagepress"),
-        format!("accel-config enable-wq {pair}"),
-    ])
+    Verdict::broken(found).with(fix::reconfigure(pair, None))
 }
 
 pub(super) fn mode(pair: &Pair<'_>) -> Verdict {
     let queue = pair.queue;
-    let reconfigure = |arguments: &str| {
-        [
-            format!("accel-config disable-wq {pair}"),
-            format!("accel-config config-wq {pair} {arguments}"),
-            format!("accel-config enable-wq {pair}"),
-        ]
-    };
     let size = match &queue.size {
+        Ok(..1) => return Verdict::broken("it has no entries"),
         Ok(size) => *size,
         Err(unread) => return Verdict::unknown(format!("its size: {unread}")),
     };
-    if size < 1 {
-        return Verdict::broken("it has no entries").with(fix::configure(pair.device));
-    }
     match &queue.mode {
         Err(unread) => Verdict::unknown(format!("its mode: {unread}")),
         Ok(Mode::Dedicated) => {
             let held = match queue.clients {
-                Ok(1..) => ", and another process holds it",
+                Ok(1..) => ", and a process holds it",
                 _ => "",
             };
             Verdict::degraded(format!("dedicated, {size} entries{held}"))
-                .with(reconfigure(&format!("--mode=shared --threshold={size}")))
+                .with(fix::reconfigure(pair, None))
         }
         Ok(Mode::Shared) => match &queue.threshold {
-            Ok(1..) | Err(Unread::Missing) => {
-                let threshold = queue.threshold.as_ref().copied().unwrap_or(size);
+            Ok(threshold @ 1..) => {
                 Verdict::ok(format!("shared, {size} entries, threshold {threshold}"))
             }
-            Ok(_) => Verdict::broken("shared with a threshold of 0, which takes nothing")
-                .with(reconfigure(&format!("--threshold={size}"))),
+            Ok(_) => Verdict::broken("shared with a threshold of 0, so it takes nothing")
+                .with(fix::reconfigure(pair, None)),
             Err(unread) => Verdict::unknown(format!("its threshold: {unread}")),
         },
     }
@@ -111,55 +107,47 @@ const PAGE: i64 = 4096;
 
 pub(super) fn operations(pair: &Pair<'_>) -> Verdict {
     let (device, queue) = (pair.device, pair.queue);
-    let lacking = |set: &pagepress_abi::OpCap| -> Vec<&'static str> {
-        [
+    let lacking = |set: &OpCap| -> Option<String> {
+        let lacking: Vec<&str> = [
             (Opcode::COMPRESS, "compress"),
             (Opcode::DECOMPRESS, "decompress"),
         ]
         .into_iter()
         .filter_map(|(opcode, name)| (!set.has(opcode)).then_some(name))
-        .collect()
+        .collect();
+        (!lacking.is_empty()).then(|| lacking.join(" and "))
     };
-    match &device.op_cap {
-        Ok(set) if !lacking(set).is_empty() => {
-            let lacks = lacking(set).join(" and ");
-            return Verdict::broken(format!("the device has no {lacks}"));
-        }
-        Err(Unread::Missing) | Ok(_) => {}
-        Err(unread) => return Verdict::unknown(format!("op_cap of the device: {unread}")),
+    if let Some(lacks) = device.op_cap.as_ref().ok().and_then(lacking) {
+        return Verdict::broken(format!("the device cannot {lacks} (op_cap)"));
     }
-    let at = format!("{}/{}/{}", fix::DEVICES, device.name, queue.name);
-    let rewrite = |command: String| {
-        [
-            format!("accel-config disable-wq {pair}"),
-            command,
-            format!("accel-config enable-wq {pair}"),
-        ]
-    };
-    match &queue.op_config {
-        Ok(set) if !lacking(set).is_empty() => {
-            let lacks = lacking(set).join(" and ");
-            let all = format!(
-                "cat {}/{}/op_cap > {at}/op_config",
-                fix::DEVICES,
-                device.name
-            );
-            return Verdict::broken(format!("op_config does not allow {lacks}")).with(rewrite(all));
+    match (&queue.op_config, &device.op_cap) {
+        // Before Linux 6.0 there is no op_config, and all is allowed.
+        (Err(Unread::Missing), Ok(_)) => {}
+        (Err(Unread::Missing), Err(unread)) => {
+            return Verdict::unknown(format!("op_cap of the device: {unread}"));
         }
-        // Before Linux 6.0 there is none, and all is allowed.
-        Err(Unread::Missing) | Ok(_) => {}
-        Err(unread) => return Verdict::unknown(format!("op_config: {unread}")),
+        (Err(unread), _) => return Verdict::unknown(format!("op_config: {unread}")),
+        (Ok(set), _) => {
+            if let Some(lacks) = lacking(set) {
+                let all = format!(
+                    "cat {}/iax$i/op_cap > {}/op_config",
+                    fix::DEVICES,
+                    fix::attributes(queue)
+                );
+                return Verdict::broken(format!("op_config does not allow {lacks}"))
+                    .with(fix::reconfigure(pair, Some(all)));
+            }
+        }
     }
     match &queue.max_transfer_size {
-        Ok(most) if *most < PAGE => {
-            let raise = format!("echo 2147483648 > {at}/max_transfer_size");
-            Verdict::broken(format!("transfers of {most} bytes at most")).with(rewrite(raise))
-        }
+        Ok(most) if *most < PAGE => Verdict::broken(format!(
+            "transfers of {most} bytes at most, and a page has {PAGE}"
+        ))
+        .with(fix::reconfigure(pair, None)),
         Ok(most) => Verdict::ok(format!(
             "compress and decompress, up to {} a transfer",
             size(*most)
         )),
-        Err(Unread::Missing) => Verdict::ok("compress and decompress"),
         Err(unread) => Verdict::unknown(format!("max_transfer_size: {unread}")),
     }
 }
@@ -175,79 +163,105 @@ fn size(bytes: i64) -> String {
 
 pub(super) fn node(host: &Host, pair: &Pair<'_>) -> Verdict {
     let name = &pair.queue.name;
-    let missing = |found: String| {
-        Verdict::broken(found).with([
-            format!("ls -l /dev/iax/{name}"),
-            format!("docker run --device /dev/iax/{name} ...   # in a container"),
-            "udevadm trigger --subsystem-match=dsa --action=add   # on the host itself".to_owned(),
-        ])
+    let path = format!("/dev/iax/{name}");
+    let numbers = match (&pair.device.cdev_major, &pair.queue.cdev_minor) {
+        (Ok(major), Ok(minor)) => Ok((*major, *minor)),
+        (Err(unread), _) => Err(format!("cdev_major: {unread}")),
+        (_, Err(unread)) => Err(format!("cdev_minor: {unread}")),
+    };
+    let missing = |found: &str| {
+        let numbers = numbers.as_ref().ok();
+        Verdict::broken(found)
+            .with(["docker run --device /dev/iax ...   # in a container".to_owned()])
+            .with(numbers.map(|_| "mkdir -p /dev/iax   # on a host, as root".to_owned()))
+            .with(numbers.map(|(major, minor)| format!("mknod -m 0600 {path} c {major} {minor}")))
     };
     let nodes = match &host.nodes {
         Ok(nodes) => nodes,
-        Err(Unread::Missing) => return missing("/dev/iax is not there".to_owned()),
+        Err(Unread::Missing) => return missing("/dev/iax is not there"),
         Err(unread) => return Verdict::unknown(format!("/dev/iax: {unread}")),
     };
     let Some(node) = nodes.iter().find(|node| node.name == *name) else {
-        return missing(format!("/dev/iax/{name} is not there"));
+        return missing("its node in /dev/iax is not there");
     };
-    let numbers = (i64::from(node.major), i64::from(node.minor));
-    match (&pair.device.cdev_major, &pair.queue.cdev_minor) {
-        (Ok(major), Ok(minor)) if (*major, *minor) != numbers => {
-            let found = format!(
-                "/dev/iax/{name} is device {}:{}, the queue is {major}:{minor}",
-                numbers.0, numbers.1
-            );
-            Verdict::broken(found).with([
-                format!("rm /dev/iax/{name}"),
-                format!("mknod /dev/iax/{name} c {major} {minor}"),
-            ])
+    let (major, minor) = match numbers {
+        Ok(numbers) => numbers,
+        Err(unread) => {
+            return Verdict::ok(format!(
+                "a node in /dev/iax (its device numbers could not be checked; {unread})"
+            ));
         }
-        _ => Verdict::ok(format!("/dev/iax/{name}")),
+    };
+    if (i64::from(node.major), i64::from(node.minor)) == (major, minor) {
+        return Verdict::ok("a node in /dev/iax");
     }
+    let found = format!(
+        "{path} is device {}:{}, and the queue is {major}:{minor}",
+        node.major, node.minor
+    );
+    Verdict::broken(found).with([
+        format!("rm {path}"),
+        format!("mknod -m {:04o} {path} c {major} {minor}", node.mode),
+        format!("chown {}:{} {path}", node.uid, node.gid),
+    ])
 }
 
 pub(super) fn permission(host: &Host, pair: &Pair<'_>) -> Verdict {
     let name = &pair.queue.name;
-    let nodes = host.nodes.iter().flatten();
-    let Some(node) = nodes.into_iter().find(|node| node.name == *name) else {
+    let path = format!("/dev/iax/{name}");
+    let nodes = match &host.nodes {
+        Ok(nodes) => nodes,
+        Err(Unread::Missing) => return Verdict::broken("there is no node"),
+        Err(unread) => return Verdict::unknown(format!("/dev/iax: {unread}")),
+    };
+    let Some(node) = nodes.iter().find(|node| node.name == *name) else {
         return Verdict::broken("there is no node");
     };
-    let user = &host.user;
-    let mode = node.mode & 0o777;
+    let user = match &host.user {
+        Ok(user) => user,
+        Err(unread) => {
+            return Verdict::unknown(format!("who asks (/proc/self/status): {unread}"));
+        }
+    };
+    let (uid, mode) = (user.uid, node.mode & 0o777);
     if user.may_use(node.uid, node.gid, mode) {
-        return Verdict::ok(format!("user {} may use it (mode {mode:04o})", user.uid));
+        let by = match user.ignores_modes() {
+            true => "CAP_DAC_OVERRIDE".to_owned(),
+            false => format!("mode {mode:04o}"),
+        };
+        return Verdict::ok(format!("user {uid} may use it ({by})"));
     }
     // An access control list may allow what the mode does not. Opening a
     // shared queue takes it from nobody.
-    let shared = matches!(pair.queue.mode, Ok(Mode::Shared));
-    let path = format!("/dev/iax/{name}");
-    if host.live
-        && shared
-        && OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .is_ok()
-    {
-        return Verdict::ok(format!(
-            "user {} may use it, by an access control list",
-            user.uid
-        ));
+    if host.live && pair.queue.mode == Ok(Mode::Shared) {
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        if opened.is_ok() {
+            return Verdict::ok(format!("user {uid} may use it, by an access control list"));
+        }
+    } else if node.acl {
+        return Verdict::unknown(format!(
+            "mode {mode:04o} does not allow it to user {uid}, and its access control list is not \
+             in the listing"
+        ))
+        .with([format!("getfacl {}", fix::node(pair.queue))]);
     }
     let found = format!(
-        "user {} may not use it: owner {}, group {}, mode {mode:04o}",
-        user.uid, node.uid, node.gid
+        "user {uid} may not use it: owner {}, group {}, mode {mode:04o}",
+        node.uid, node.gid
     );
+    // To udev the node is `iax/wq1.0`; a mere `wq*` is the queue in sysfs.
     Verdict::broken(found).with([
         format!(
-            "setfacl -m u:{}:rw {path}   # until the queue is disabled",
-            user.uid
+            "setfacl -m u:{uid}:rw {}   # until the queue is disabled",
+            fix::node(pair.queue)
         ),
         format!(
-            "echo 'SUBSYSTEM==\"dsa\", KERNEL==\"wq*\", GROUP=\"iax\", MODE=\"0660\"' > \
-             /etc/udev/rules.d/90-iax.rules; groupadd -f iax; usermod -aG iax $(id -un {}); \
-             udevadm control --reload; udevadm trigger --subsystem-match=dsa   # for good",
-            user.uid
+            "groupadd -f iax && usermod -aG iax $(id -un {uid})   # for good, this and the rest; \
+             then log in again"
         ),
+        "echo 'SUBSYSTEM==\"dsa\", KERNEL==\"iax*wq*\", GROUP=\"iax\", MODE=\"0660\"' > \
+         /etc/udev/rules.d/90-iax.rules"
+            .to_owned(),
+        "udevadm control --reload && udevadm trigger --subsystem-match=dsa".to_owned(),
     ])
 }

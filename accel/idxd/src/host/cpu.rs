@@ -1,7 +1,7 @@
 //! Processors: what they can execute, and where they sit.
 
 use crate::host::reading;
-use crate::root::{Reading, Root, Unread};
+use crate::root::{Reading, Root, Unread, short};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ impl Cpus {
         let instructions = match &info {
             Err(unread) => Err(unread.clone()),
             Ok(_) if field("flags").is_none() && field("Features").is_none() => {
-                Err(Unread::Failed("no CPU flags in it".to_owned()))
+                Err(Unread::failed("no CPU flags in it"))
             }
             Ok(_) => Ok(Instructions {
                 enqcmd: has("enqcmd"),
@@ -94,8 +94,8 @@ impl Cpus {
             }),
         };
         Self {
-            model: field("model name").map(str::to_owned),
-            microcode: field("microcode").map(str::to_owned),
+            model: field("model name").map(printable),
+            microcode: field("microcode").map(printable),
             instructions,
             cpuid: root.is_live().then(Instructions::of_cpuid).flatten(),
             five_levels: has("la57"),
@@ -104,15 +104,21 @@ impl Cpus {
         }
     }
 
-    /// The package of a device, by its NUMA node or the CPUs next to it.
+    /// The package of a device, by its NUMA node, or else by the CPUs next to it.
     #[must_use]
     pub fn package_of(&self, node: Option<i64>, cpus: Option<&[u32]>) -> Option<u32> {
-        let next_to = |cpu: &&Cpu| match (cpus, node.and_then(|node| u32::try_from(node).ok())) {
-            (_, Some(node)) => cpu.node == Some(node),
-            (Some(cpus), None) => cpus.contains(&cpu.id),
-            (None, None) => false,
-        };
-        let mut packages = self.online.iter().filter(next_to).map(|cpu| cpu.package);
+        let node = node.and_then(|node| u32::try_from(node).ok());
+        let of_node = self.package_where(|cpu| node.is_some() && cpu.node == node);
+        of_node.or_else(|| self.package_where(|cpu| cpus.is_some_and(|c| c.contains(&cpu.id))))
+    }
+
+    /// The one package of some CPUs.
+    fn package_where(&self, is_it: impl Fn(&Cpu) -> bool) -> Option<u32> {
+        let mut packages = self
+            .online
+            .iter()
+            .filter(|cpu| is_it(cpu))
+            .map(|cpu| cpu.package);
         let first = packages.next().flatten()?;
         packages
             .all(|package| package == Some(first))
@@ -133,6 +139,12 @@ impl Cpus {
 fn value_of<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (key, value) = line.split_once(':')?;
     (key.trim() == name).then(|| value.trim())
+}
+
+/// What may be shown on a terminal.
+fn printable(text: &str) -> String {
+    let text: String = text.chars().filter(|c| !c.is_control()).collect();
+    short(&text)
 }
 
 /// CPUs from sysfs, or from `cpuinfo` where there is no sysfs.

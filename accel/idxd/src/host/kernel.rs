@@ -15,9 +15,11 @@ pub struct Kernel {
     #[serde(serialize_with = "reading")]
     pub command_line: Reading<String>,
     /// Whether the idxd driver is loaded, or built in.
-    pub idxd: bool,
+    #[serde(serialize_with = "reading")]
+    pub idxd: Reading<bool>,
     /// Whether the kernel's crypto driver for IAA is loaded.
-    pub iaa_crypto: bool,
+    #[serde(serialize_with = "reading")]
+    pub iaa_crypto: Reading<bool>,
     /// Whether pages move between NUMA nodes by themselves.
     pub numa_balancing: Option<bool>,
 }
@@ -40,10 +42,7 @@ impl Release {
         let mut number = || numbers.next().and_then(|n| n.parse().ok());
         let version = match (number(), number(), number()) {
             (Some(major), Some(minor), patch) => (major, minor, patch.unwrap_or(0)),
-            _ => {
-                let text = crate::root::short(text);
-                return Err(Unread::Failed(format!("`{text}` is no kernel release")));
-            }
+            _ => return Err(Unread::instead_of(text, "a kernel's release")),
         };
         Ok(Self {
             text: text.to_owned(),
@@ -83,10 +82,16 @@ impl Serialize for Release {
 
 impl Kernel {
     pub(super) fn look(root: &Root) -> Self {
-        let modules = root.file("proc/modules").unwrap_or_default();
+        let (modules, in_sys) = (root.file("proc/modules"), root.list("sys/module"));
         let loaded = |name: &str| {
             let is_it = |line: &str| line.split_whitespace().next() == Some(name);
-            modules.lines().any(is_it) || root.exists(format!("sys/module/{name}"))
+            match (&modules, &in_sys) {
+                (Err(unread), Err(_)) => Err(unread.clone()),
+                (modules, in_sys) => {
+                    let mut lines = modules.iter().flat_map(|modules| modules.lines());
+                    Ok(lines.any(is_it) || in_sys.iter().flatten().any(|module| module == name))
+                }
+            }
         };
         let balancing = root.number("proc/sys/kernel/numa_balancing");
         Self {
@@ -107,21 +112,56 @@ impl Kernel {
         line.split_whitespace().any(|w| w == word)
     }
 
-    /// Whether the command line turns on the IOMMU in scalable mode.
+    /// Whether the command line turns on the IOMMU in scalable mode. Options
+    /// add up, and the last of a kind holds.
     #[must_use]
     pub fn wants_scalable_iommu(&self) -> bool {
         let line = self.command_line.as_deref().unwrap_or_default();
-        let mut options = line
-            .split_whitespace()
-            .filter_map(|w| w.strip_prefix("intel_iommu="));
-        let has = |options: &str, option| options.split(',').any(|o| o == option);
-        options.any(|o| has(o, "on") && has(o, "sm_on"))
+        let words = line.split_whitespace();
+        let options = words.filter_map(|word| word.strip_prefix("intel_iommu="));
+        let (mut on, mut scalable) = (false, false);
+        for option in options.flat_map(|options| options.split(',')) {
+            match option {
+                "on" => on = true,
+                "off" => on = false,
+                "sm_on" => scalable = true,
+                "sm_off" => scalable = false,
+                _ => {}
+            }
+        }
+        on && scalable
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_the_iommu() {
+        let wants = |line: &str| {
+            let kernel = Kernel {
+                release: Err(Unread::Missing),
+                command_line: Ok(line.to_owned()),
+                idxd: Ok(true),
+                iaa_crypto: Ok(false),
+                numa_balancing: None,
+            };
+            kernel.wants_scalable_iommu()
+        };
+        assert!(wants("ro intel_iommu=on,sm_on quiet"));
+        assert!(wants("intel_iommu=sm_on,strict intel_iommu=on"));
+        for off in [
+            "",
+            "intel_iommu=on",
+            "intel_iommu=sm_on",
+            "intel_iommu=on,sm_on intel_iommu=off",
+            "intel_iommu=on,sm_off",
+            "xintel_iommu=on,sm_on",
+        ] {
+            assert!(!wants(off), "{off}");
+        }
+    }
 
     #[test]
     fn which_kernels_guard_portals() {

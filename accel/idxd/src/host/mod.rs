@@ -28,7 +28,8 @@ pub struct Host {
     /// The kernel.
     pub kernel: Kernel,
     /// Who is asking.
-    pub user: User,
+    #[serde(serialize_with = "reading")]
+    pub user: Reading<User>,
     /// IAX devices on the PCI bus.
     #[serde(serialize_with = "reading")]
     pub pci: Reading<Vec<PciDevice>>,

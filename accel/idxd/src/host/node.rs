@@ -16,6 +16,8 @@ pub struct Node {
     pub name: String,
     /// Its permission bits.
     pub mode: u32,
+    /// Whether a listing says that it has an access control list too.
+    pub acl: bool,
     /// Its owner.
     pub uid: u32,
     /// Its group.
@@ -29,12 +31,13 @@ pub struct Node {
 pub(super) fn look(root: &Root) -> Reading<Vec<Node>> {
     if root.exists(LISTING) {
         let listing = root.file(LISTING)?;
-        let lines = listing.lines().filter(|line| !line.starts_with("total"));
-        let nodes: Vec<Node> = lines.filter_map(of_listing).collect();
-        if nodes.is_empty() && !listing.trim().is_empty() && !listing.starts_with("total") {
-            return Err(Unread::Failed(
-                "LISTING is not what `ls -ln` prints".to_owned(),
-            ));
+        let nodes: Vec<Node> = listing.lines().filter_map(of_listing).collect();
+        // Of an empty directory, `ls` still says a total.
+        let mut lines = listing.lines().filter(|line| !line.trim().is_empty());
+        let is_listing = lines.next().is_some_and(|line| line.starts_with("total"))
+            && lines.all(|line| line.starts_with(['-', 'd', 'l']));
+        if nodes.is_empty() && !is_listing {
+            return Err(Unread::failed("LISTING is not what `ls -ln` prints"));
         }
         return Ok(nodes);
     }
@@ -50,31 +53,48 @@ pub(super) fn look(root: &Root) -> Reading<Vec<Node>> {
         Some(Node {
             name,
             mode: metadata.mode() & 0o7777,
+            acl: false,
             uid: metadata.uid(),
             gid: metadata.gid(),
             major: major as u32,
             minor: minor as u32,
         })
     };
-    Ok(root.list(DIRECTORY)?.into_iter().filter_map(node).collect())
+    let names = root.list(DIRECTORY)?;
+    let any = !names.is_empty();
+    let nodes: Vec<Node> = names.into_iter().filter_map(node).collect();
+    if nodes.is_empty() && any {
+        return Err(Unread::failed(
+            "no device nodes there, and no LISTING of them, as `ls -ln` prints it",
+        ));
+    }
+    Ok(nodes)
 }
 
 /// A line of `ls -ln`: `crw-rw---- 1 0 1001 235, 0 Nov 22 10:00 wq1.0`.
 fn of_listing(line: &str) -> Option<Node> {
     let line = line.replace(',', ", ");
     let mut fields = line.split_whitespace();
-    let mode = fields.next()?;
-    let mode = mode.strip_prefix('c')?.get(..9)?;
+    let mode = fields.next()?.strip_prefix('c')?;
+    let acl = mode.get(9..) == Some("+");
+    let mode = mode.get(..9)?;
     let bit = |(i, c): (usize, char)| if c == '-' { 0 } else { 0o400 >> i };
     let mode = mode.chars().enumerate().map(bit).sum();
     let uid = fields.nth(1)?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;
     let major = fields.next()?.strip_suffix(',')?.parse().ok()?;
     let minor = fields.next()?.parse().ok()?;
-    let name = fields.next_back()?;
+    let name = fields.next_back()?.rsplit('/').next()?;
+    // The last line of a truncated listing may end anywhere.
+    let (device, queue) = name.strip_prefix("wq")?.split_once('.')?;
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !number(device) || !number(queue) {
+        return None;
+    }
     Some(Node {
-        name: name.rsplit('/').next()?.to_owned(),
+        name: name.to_owned(),
         mode,
+        acl,
         uid,
         gid,
         major,
@@ -94,6 +114,7 @@ mod tests {
             Node {
                 name: "wq1.0".to_owned(),
                 mode: 0o660,
+                acl: true,
                 uid: 0,
                 gid: 1001,
                 major: 235,
@@ -102,14 +123,16 @@ mod tests {
         );
         let with_path = of_listing("crw------- 1 0 0 235,0 Nov 22 10:00 /dev/iax/wq1.0");
         assert_eq!(
-            with_path.map(|node| (node.name, node.mode)),
-            Some(("wq1.0".to_owned(), 0o600))
+            with_path.map(|node| (node.name, node.mode, node.acl)),
+            Some(("wq1.0".to_owned(), 0o600, false))
         );
         for wrong in [
             "total 0",
             "",
             "-rw-r--r-- 1 0 0 0 Nov 22 x",
             "crw",
+            "crw------- 1 0 0 235, 0 Nov 22 10:00 wq1.",
+            "crw------- 1 0 0 235, 0 N",
             "cçççççç 1 0",
         ] {
             assert_eq!(of_listing(wrong), None, "{wrong}");

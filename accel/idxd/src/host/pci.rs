@@ -1,7 +1,7 @@
 //! IAX devices on the PCI bus, whether a driver has them or not.
 
 use crate::host::cpu::parse_list;
-use crate::root::{Reading, Root};
+use crate::root::{Reading, Root, Unread};
 use serde::Serialize;
 
 /// Which IAX device a PCI id stands for (`registers.h` of the idxd driver).
@@ -57,26 +57,49 @@ pub struct PciDevice {
     pub package: Option<u32>,
 }
 
+/// Whether a name is a domain, bus, device and function.
+pub(super) fn is_address(name: &str) -> bool {
+    let parts: Vec<&str> = name.split([':', '.']).collect();
+    let hex = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_hexdigit());
+    parts.len() == 4 && parts.iter().all(hex)
+}
+
+/// Whether a name may be that of a driver, and be shown in a command.
+fn is_driver(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    !name.is_empty() && name.bytes().all(fits)
+}
+
+/// The devices, or why not even one could be told from others.
 pub(super) fn look(root: &Root) -> Reading<Vec<PciDevice>> {
     let bus = "sys/bus/pci/devices";
-    let device = |address: String| {
+    let (mut found, mut unread) = (Vec::new(), None);
+    for address in root.list(bus)? {
+        if !is_address(&address) {
+            continue;
+        }
         let at = |name: &str| format!("{bus}/{address}/{name}");
-        let number = |name| root.number(at(name)).ok();
-        let model = IaxModel::of(number("vendor")?, number("device")?)?;
+        let id = |name| root.number(at(name));
+        let model = match (id("vendor"), id("device")) {
+            (Ok(vendor), Ok(device)) => IaxModel::of(vendor, device),
+            (Err(why), _) | (_, Err(why)) => {
+                unread = unread.or(Some(format!("ids of {address}: {why}")));
+                None
+            }
+        };
+        let Some(model) = model else { continue };
         let local = root.attribute(at("local_cpulist")).ok();
-        let directory = root.resolve(at("")).ok();
-        let driver = directory.and_then(|d| {
-            let target = std::fs::read_link(d.join("driver")).ok()?;
-            Some(target.file_name()?.to_str()?.to_owned())
-        });
-        Some(PciDevice {
-            driver,
-            numa_node: number("numa_node"),
+        found.push(PciDevice {
+            driver: root.link_name(at("driver")).filter(|name| is_driver(name)),
+            numa_node: id("numa_node").ok(),
             local_cpus: local.and_then(|list| parse_list(&list)),
             package: None,
             model,
             address,
-        })
-    };
-    Ok(root.list(bus)?.into_iter().filter_map(device).collect())
+        });
+    }
+    match unread {
+        Some(why) if found.is_empty() => Err(Unread::Failed(why)),
+        _ => Ok(found),
+    }
 }

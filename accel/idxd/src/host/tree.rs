@@ -2,7 +2,7 @@
 //! sysfs-driver-dma-idxd`).
 
 use crate::host::reading;
-use crate::root::{Reading, Root, Unread, short};
+use crate::root::{Reading, Root, Unread};
 use pagepress_abi::{GenCap, IaaCap, OpCap, Opcode, SwError, Version};
 use serde::{Serialize, Serializer};
 
@@ -59,7 +59,7 @@ pub struct IaxDevice {
     /// Whether processes can submit with their own addresses.
     #[serde(serialize_with = "reading")]
     pub pasid_enabled: Reading<i64>,
-    /// Descriptors in flight, or clients: the driver's count of users.
+    /// Openers of all its queues.
     #[serde(serialize_with = "reading")]
     pub clients: Reading<i64>,
     /// Major number of its nodes.
@@ -231,7 +231,7 @@ impl IaxDevice {
         let child = |child: &str| at(child);
         Self {
             pci: pci_address(root, &at("")),
-            state: root.attribute(at("state")),
+            state: root.word(at("state")),
             version: register("version"),
             op_cap: root
                 .attribute(at("op_cap"))
@@ -285,6 +285,12 @@ impl IaxDevice {
             .is_ok_and(|&version| version >= u64::from(Version::GEN2.0))
     }
 
+    /// Whether somebody has configured one of its queues.
+    #[must_use]
+    pub fn has_configured_queue(&self) -> bool {
+        self.queues.iter().any(WorkQueue::is_configured)
+    }
+
     /// Its engines that are in a group.
     #[must_use]
     pub fn grouped_engines(&self) -> usize {
@@ -312,19 +318,36 @@ impl Group {
 }
 
 impl WorkQueue {
+    /// Whether somebody has configured it: unless it has no entries.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        !matches!(self.size, Ok(..1))
+    }
+
+    /// Whether programs may have it. Before Linux 6.7 the type alone says so.
+    #[must_use]
+    pub fn is_for_programs(&self) -> bool {
+        let driver = match &self.driver {
+            Ok(driver) => driver == "user",
+            Err(unread) => *unread == Unread::Missing,
+        };
+        driver && self.kind.as_ref().is_ok_and(|kind| kind == "user")
+    }
+
     fn look(root: &Root, at: &str, name: String) -> Self {
         let attribute = |name: &str| root.attribute(format!("{at}/{name}"));
+        let word = |name: &str| root.word(format!("{at}/{name}"));
         let number = |name: &str| root.number(format!("{at}/{name}"));
         let mode = attribute("mode").and_then(|mode| match mode.as_str() {
             "shared" => Ok(Mode::Shared),
             "dedicated" => Ok(Mode::Dedicated),
-            _ => Err(Unread::Failed(format!("`{}` is no mode", short(&mode)))),
+            _ => Err(Unread::instead_of(&mode, "a mode")),
         });
         Self {
-            state: attribute("state"),
+            state: word("state"),
             group: number("group_id"),
             mode,
-            kind: attribute("type"),
+            kind: word("type"),
             driver: attribute("driver_name"),
             label: attribute("name"),
             size: number("size"),
@@ -346,14 +369,8 @@ impl WorkQueue {
 impl SoftwareError {
     /// Reads the four words of the `errors` attribute.
     fn parse(text: &str) -> Reading<Option<Self>> {
-        let word = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
-        let words: Option<Vec<u64>> = text.split_whitespace().map(word).collect();
-        let Some([first, _, address, _]) = words.as_deref() else {
-            return Err(Unread::Failed(format!(
-                "`{}` is no error register",
-                short(text)
-            )));
-        };
+        let words = parse_words(text).ok_or_else(|| Unread::instead_of(text, "error words"))?;
+        let [first, _, address, _] = words;
         let bit = |n: u32| first >> n & 1 != 0;
         if !bit(0) {
             return Ok(None);
@@ -364,7 +381,7 @@ impl SoftwareError {
             meaning: SwError(code).meaning(),
             queue: bit(3).then_some((first >> 16) as u8),
             operation: bit(2).then_some((first >> 32) as u8),
-            address: *address,
+            address,
             overflow: bit(1),
         }))
     }
@@ -375,34 +392,34 @@ impl SoftwareError {
 fn pci_address(root: &Root, device: &str) -> Option<String> {
     let directory = root.resolve(device).ok()?;
     let name = directory.parent()?.file_name()?.to_str()?;
-    let parts: Vec<&str> = name.split([':', '.']).collect();
-    let hex = |part: &&str| u32::from_str_radix(part, 16).is_ok();
-    let is_address = parts.len() == 4 && parts.iter().all(hex);
-    is_address.then(|| name.to_owned())
+    super::pci::is_address(name).then(|| name.to_owned())
 }
 
-/// Both forms of a set of operations: eight words of 32 bits with commas, the
-/// most significant first, or, from older kernels, four of 64 bits with spaces,
-/// the least significant first.
 fn parse_op_cap(text: &str) -> Reading<OpCap> {
-    let wrong = || Unread::Failed(format!("`{}` is no set of operations", short(text)));
+    let words = parse_words(text).map(OpCap);
+    words.ok_or_else(|| Unread::instead_of(text, "a set of operations"))
+}
+
+/// 256 bits in either of the driver's forms: eight words of 32 bits with
+/// commas, the most significant first, or, from older kernels, four of 64 bits
+/// with spaces, the least significant first.
+fn parse_words(text: &str) -> Option<[u64; 4]> {
     let word = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok();
     if text.contains(',') {
-        let words: Option<Vec<u64>> = text.split(',').map(word).collect();
-        let words = words.filter(|w| w.len() <= 8 && w.iter().all(|&w| w >> 32 == 0));
+        // Each is written in full, so a shorter one is part of a truncated file.
+        let full = |text: &str| (text.len() == 8).then(|| word(text)).flatten();
+        let words: Vec<u64> = text.split(',').map(full).collect::<Option<_>>()?;
+        if words.len() != 8 {
+            return None;
+        }
         let mut set = [0; 4];
-        for (i, word) in words.ok_or_else(wrong)?.into_iter().rev().enumerate() {
+        for (i, word) in words.into_iter().rev().enumerate() {
             set[i / 2] |= word << (32 * (i % 2));
         }
-        return Ok(OpCap(set));
+        return Some(set);
     }
-    let words: Option<Vec<u64>> = text.split_whitespace().map(word).collect();
-    match words.as_deref() {
-        Some(&[a, b, c, d]) => Ok(OpCap([a, b, c, d])),
-        // A bitmap of up to 32 bits has no comma.
-        Some(&[only]) if only >> 32 == 0 => Ok(OpCap([only, 0, 0, 0])),
-        _ => Err(wrong()),
-    }
+    let words: Vec<u64> = text.split_whitespace().map(word).collect::<Option<_>>()?;
+    words.try_into().ok()
 }
 
 /// What the capability words say, by name.
@@ -496,7 +513,9 @@ mod tests {
         let new = "00000000,00000000,00000000,00000000,00000000,007f331c,00000000,0000000d";
         assert_eq!(parse_op_cap(new), Ok(OpCap::SAPPHIRE_RAPIDS));
         assert_eq!(parse_op_cap("0xd 0x7f331c 0 0"), Ok(OpCap::SAPPHIRE_RAPIDS));
-        for wrong in ["", "x", "1,2,3,4,5,6,7,8,9", "100000000,0", "0x1 0x2"] {
+        // Half of it is none of it: the upper half alone would say "nothing".
+        let half = &new[..36];
+        for wrong in ["", "x", "1,2,3,4,5,6,7,8,9", "100000000,0", "0x1 0x2", half] {
             assert!(parse_op_cap(wrong).is_err(), "{wrong}");
         }
     }
@@ -517,6 +536,10 @@ mod tests {
                 overflow: false,
             }))
         );
+        // Kernels that write op_cap with commas write this so, too.
+        let error = "00000000,00000000,00000000,00000000,00000000,00000000,00000043,0002530d";
+        let error = SoftwareError::parse(error).unwrap().unwrap();
+        assert_eq!((error.code, error.queue), (0x53, Some(2)));
         assert!(SoftwareError::parse("1 2").is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Who is asking, and what they may do.
 
-use crate::root::Root;
+use crate::root::{Reading, Root, Unread};
 use serde::Serialize;
 
 /// Bit of `CAP_DAC_OVERRIDE`: permissions do not matter.
@@ -22,36 +22,46 @@ pub struct User {
 impl User {
     /// From `proc/self/status`; root with all capabilities if it is not there,
     /// as in a snapshot that somebody took apart.
-    pub(super) fn look(root: &Root) -> Self {
-        let status = root.file("proc/self/status").unwrap_or_default();
+    pub(super) fn look(root: &Root) -> Reading<Self> {
+        let status = match root.file("proc/self/status") {
+            Err(Unread::Missing) => {
+                return Ok(Self {
+                    uid: 0,
+                    gids: vec![0],
+                    capabilities: u64::MAX,
+                });
+            }
+            status => status?,
+        };
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.map(str::split_whitespace)
         };
         // Real, effective, saved, file system.
         let id = |name: &str| field(name)?.nth(1)?.parse::<u32>().ok();
-        let Some(uid) = id("Uid:") else {
-            return Self {
-                uid: 0,
-                gids: vec![0],
-                capabilities: u64::MAX,
-            };
-        };
         let groups = field("Groups:").into_iter().flatten();
         let groups = groups.filter_map(|gid| gid.parse().ok());
-        let capabilities = field("CapEff:").and_then(|mut caps| caps.next());
-        let capabilities = capabilities.and_then(|caps| u64::from_str_radix(caps, 16).ok());
-        Self {
-            uid,
+        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+        let lacks = |what: &str| Unread::Failed(format!("no {what} in it"));
+        Ok(Self {
+            uid: id("Uid:").ok_or_else(|| lacks("user"))?,
             gids: id("Gid:").into_iter().chain(groups).collect(),
-            capabilities: capabilities.unwrap_or(if uid == 0 { u64::MAX } else { 0 }),
-        }
+            capabilities: field("CapEff:")
+                .and_then(|mut caps| hex(caps.next()?))
+                .ok_or_else(|| lacks("capabilities"))?,
+        })
     }
 
     /// Whether portals may be mapped that are kept from others.
     #[must_use]
     pub fn has_rawio(&self) -> bool {
         self.capabilities >> SYS_RAWIO & 1 != 0
+    }
+
+    /// Whether owners, groups and modes do not matter.
+    #[must_use]
+    pub fn ignores_modes(&self) -> bool {
+        self.capabilities >> DAC_OVERRIDE & 1 != 0
     }
 
     /// Whether a file of this owner, group and mode may be read and written,
@@ -65,7 +75,7 @@ impl User {
         } else {
             mode
         };
-        self.capabilities >> DAC_OVERRIDE & 1 != 0 || bits & 0o6 == 0o6
+        self.ignores_modes() || bits & 0o6 == 0o6
     }
 }
 

@@ -53,10 +53,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PAGES", requires = "pid", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) pid_pages: Option<u64>,
 
-    /// What to compress with: auto, lz4, zstd or deflate, the last two also
-    /// with a level as in zstd:3. All that this build has if not given
+    /// What to compress with: auto, iaa, lz4, zstd, deflate or model; zstd and
+    /// deflate also with a level as in zstd:3, iaa and model with fixed or
+    /// dynamic Huffman codes as in iaa:dynamic. All software that this build
+    /// has if not given
     ///
-    /// `auto` uses an IAA device where there is one. The others are software.
+    /// `iaa` uses devices, and fails without; `auto` uses them where there are
+    /// any. `model` is a software model of the device (model-gen2 of the second
+    /// generation): it runs the whole descriptor path on this CPU, and its times
+    /// are modelled, not a device's.
     #[arg(long, value_name = "NAME[:LEVEL]", value_delimiter = ',', value_parser = backend)]
     pub(crate) backend: Vec<BackendArg>,
 
@@ -122,8 +127,45 @@ pub(crate) enum Format {
 pub(crate) enum BackendArg {
     /// A device where there is one.
     Auto,
+    /// A device.
+    Iaa(Huffman),
+    /// A model of one, of the second generation or the first.
+    Model {
+        /// Of the second.
+        gen2: bool,
+        /// Its codes.
+        huffman: Huffman,
+    },
     /// Software, with a level if one was named.
     Software(Codec, Option<i32>),
+}
+
+/// Which codes a device uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Huffman {
+    /// Those of deflate.
+    #[default]
+    Fixed,
+    /// Some made for each page.
+    Dynamic,
+}
+
+impl Huffman {
+    /// The name that users type.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Dynamic => "dynamic",
+        }
+    }
+
+    fn parse(text: Option<&str>) -> Result<Self, String> {
+        match text {
+            None | Some("fixed") => Ok(Self::Fixed),
+            Some("dynamic") => Ok(Self::Dynamic),
+            Some(_) => Err("a device has fixed or dynamic codes".to_owned()),
+        }
+    }
 }
 
 fn backend(text: &str) -> Result<BackendArg, String> {
@@ -137,9 +179,19 @@ fn backend(text: &str) -> Result<BackendArg, String> {
             Some(_) => Err("auto takes no level".to_owned()),
         };
     }
+    match name {
+        "iaa" => return Ok(BackendArg::Iaa(Huffman::parse(level)?)),
+        "model" | "model-gen2" => {
+            return Ok(BackendArg::Model {
+                gen2: name == "model-gen2",
+                huffman: Huffman::parse(level)?,
+            });
+        }
+        _ => {}
+    }
     let codec: Codec = name
         .parse()
-        .map_err(|_| "there are auto, lz4, zstd and deflate".to_owned())?;
+        .map_err(|_| "there are auto, iaa, lz4, zstd, deflate, model and model-gen2".to_owned())?;
     let level = level
         .map(|level| {
             level
@@ -218,7 +270,21 @@ mod tests {
         assert_eq!(backend("lz4"), software(Codec::Lz4, None));
         assert_eq!(backend("zstd:-3"), software(Codec::Zstd, Some(-3)));
         assert_eq!(backend("deflate:6"), software(Codec::Deflate, Some(6)));
-        for bad in ["", "LZ4", "lz4:1", "auto:1", "zstd:", "zstd:x", "gzip"] {
+        assert_eq!(backend("iaa"), Ok(BackendArg::Iaa(Huffman::Fixed)));
+        let (gen2, huffman) = (true, Huffman::Dynamic);
+        let model = BackendArg::Model { gen2, huffman };
+        assert_eq!(backend("model-gen2:dynamic"), Ok(model));
+        for bad in [
+            "iaa:1",
+            "model:gen2",
+            "",
+            "LZ4",
+            "lz4:1",
+            "auto:1",
+            "zstd:",
+            "zstd:x",
+            "gzip",
+        ] {
             assert!(backend(bad).is_err(), "{bad}");
         }
     }

@@ -1,8 +1,9 @@
 //! Which runs to make: the cross product of the options.
 
-use super::args::{Args, BackendArg};
+use super::args::{Args, BackendArg, Huffman};
 use crate::error::Error;
-use pagepress::{Backend, Codec, Pool, UnitSize};
+use pagepress::iaa::{Devices, Format, Generation, Model, Options};
+use pagepress::{Backend, Builder, Codec, Pool, UnitSize};
 use std::time::Duration;
 
 /// The library's own default, named in every pool so that what is printed is
@@ -21,9 +22,11 @@ pub(crate) struct Spec {
 impl Spec {
     /// The backend as users name it.
     pub(crate) fn name(&self) -> String {
-        match self.backend.level() {
-            Some(level) => format!("{}:{level}", self.backend.name()),
-            None => self.backend.name().to_owned(),
+        let backend = self.backend;
+        match (backend.level(), backend.huffman()) {
+            (Some(level), _) => format!("{}:{level}", backend.name()),
+            (None, Some(huffman)) => format!("{}:{huffman}", backend.name()),
+            (None, None) => backend.name().to_owned(),
         }
     }
 }
@@ -33,6 +36,15 @@ impl Spec {
 pub(crate) enum Choice {
     /// A device where there is one.
     Auto,
+    /// A device.
+    Iaa(Huffman),
+    /// A model of one.
+    Model {
+        /// Of the second generation.
+        gen2: bool,
+        /// Its codes.
+        huffman: Huffman,
+    },
     /// A software codec; the level is `None` where the codec has only one.
     Software(Codec, Option<i32>),
 }
@@ -42,14 +54,25 @@ impl Choice {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::Iaa(_) => "iaa",
+            Self::Model { gen2: false, .. } => "model",
+            Self::Model { gen2: true, .. } => "model-gen2",
             Self::Software(codec, _) => codec.name(),
         }
     }
 
     pub(crate) fn level(self) -> Option<i32> {
         match self {
-            Self::Auto => None,
             Self::Software(_, level) => level,
+            _ => None,
+        }
+    }
+
+    /// The codes that a device uses, if there is one.
+    pub(crate) fn huffman(self) -> Option<&'static str> {
+        match self {
+            Self::Iaa(huffman) | Self::Model { huffman, .. } => Some(huffman.name()),
+            _ => None,
         }
     }
 }
@@ -104,6 +127,8 @@ fn choices(args: &Args) -> Result<Vec<Choice>, Error> {
         .into_iter()
         .map(|asked| match asked {
             BackendArg::Auto => Choice::Auto,
+            BackendArg::Iaa(huffman) => Choice::Iaa(huffman),
+            BackendArg::Model { gen2, huffman } => Choice::Model { gen2, huffman },
             BackendArg::Software(Codec::Lz4, _) => Choice::Software(Codec::Lz4, None),
             BackendArg::Software(codec, level) => {
                 level_used |= level.is_none();
@@ -129,6 +154,14 @@ pub(crate) fn pool(spec: &Spec, accept_limit: Option<usize>) -> Result<Pool, pag
     let mut builder = Pool::builder().unit_size(spec.unit);
     builder = match spec.backend {
         Choice::Auto => builder.backend(Backend::Auto),
+        Choice::Iaa(huffman) => device(builder.backend(Backend::Iaa), huffman),
+        Choice::Model { gen2, huffman } => {
+            let mut model = Model::default();
+            if gen2 {
+                model.generation = Generation::Two;
+            }
+            device(builder.devices(Devices::of_model(&model).0), huffman)
+        }
         Choice::Software(codec, _) => builder.backend(Backend::Software).codec(codec),
     };
     if let Some(level) = spec.backend.level() {
@@ -138,4 +171,13 @@ pub(crate) fn pool(spec: &Spec, accept_limit: Option<usize>) -> Result<Pool, pag
         builder = builder.accept_limit(limit);
     }
     builder.build()
+}
+
+fn device(builder: Builder, huffman: Huffman) -> Builder {
+    let mut options = Options::default();
+    options.format = match huffman {
+        Huffman::Fixed => Format::Fixed,
+        Huffman::Dynamic => Format::Dynamic,
+    };
+    builder.iaa(options)
 }

@@ -1,6 +1,7 @@
 //! The software codecs as a backend: one dst buffer per context, one page at a
 //! time.
 
+use crate::backend::{checked_room, deliver_raw};
 use crate::codec::Codec;
 use crate::compressor::{
     CompressDelivery, Compressor, ContextMemory, DecompressDelivery, Decompressed, Provider,
@@ -176,25 +177,16 @@ impl<C: PageCodec + 'static> Context<C> {
         delivery: &mut DecompressDelivery<'_>,
     ) -> ControlFlow<()> {
         let unit = self.unit.bytes();
-        let room = delivery.room(index);
+        let room = match checked_room(index, stored, self.id, unit, delivery) {
+            Ok(room) => room,
+            Err(error) => return delivery.failed(index, error),
+        };
         let in_room = room.is_some();
-        let room_len = room.as_ref().map_or(unit, |room| room.len());
-        if room_len != unit {
-            let error = PageError::WrongRoom {
-                expected: unit,
-                actual: room_len,
-            };
-            return delivery.failed(index, error);
-        }
         match *stored {
-            Stored::Compressed(page) if page.codec() != self.id => {
-                let error = PageError::WrongCodec {
-                    expected: self.id,
-                    actual: page.codec(),
-                };
-                delivery.failed(index, error)
-            }
             Stored::Compressed(page) => {
+                if let Some(actual) = page.tables() {
+                    return delivery.failed(index, PageError::WrongTables { actual });
+                }
                 let to = room.unwrap_or(&mut self.dst[..unit]);
                 if let Err(cause) = self.codec.decompress(page.bytes(), to) {
                     return delivery.failed(
@@ -215,20 +207,7 @@ impl<C: PageCodec + 'static> Context<C> {
                 page::fill(room.unwrap_or(&mut self.dst[..unit]), word);
                 delivery.same_filled(index, self.done(in_room))
             }
-            Stored::Raw(bytes) if bytes.len() != unit => {
-                let error = PageError::WrongSize {
-                    expected: unit,
-                    actual: bytes.len(),
-                };
-                delivery.failed(index, error)
-            }
-            Stored::Raw(bytes) => match room {
-                Some(room) => {
-                    room.copy_from_slice(bytes);
-                    delivery.raw(index, Decompressed::InRoom)
-                }
-                None => delivery.raw(index, Decompressed::At(bytes)),
-            },
+            Stored::Raw(bytes) => deliver_raw(index, bytes, delivery),
         }
     }
 

@@ -1,0 +1,143 @@
+//! The device as a backend: 8 pages of a context in flight, each with its own
+//! end, and software for those that the device did not do.
+//!
+//! This is the one place that knows both worlds.
+
+mod context;
+mod software;
+
+use crate::codec::Codec;
+use crate::compressor::{Compressor, Provider};
+use crate::error::Error;
+use crate::iaa::{DeviceStats, Devices, Format, Options, Verify};
+use crate::page::UnitSize;
+use crate::unavailable::Unavailable;
+use context::Context;
+use pagepress_iaa::lane::{self, Counts, Lane, MakeTables, Settings, Shared, Store};
+use pagepress_iaa::tally::Totals;
+use software::Share;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Page faults after which a page is done in software.
+const FAULTS_MOST: u8 = 2;
+
+/// Makes contexts that a device fills.
+#[derive(Debug)]
+pub(crate) struct Iaa {
+    devices: Devices,
+    options: Options,
+    unit: UnitSize,
+    settings: Settings,
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+    software: Arc<Share>,
+    /// What each context made so far counts.
+    counts: Mutex<Vec<Counts>>,
+}
+
+impl Iaa {
+    pub(crate) fn new(
+        devices: Devices,
+        options: Options,
+        unit: UnitSize,
+        accept_limit: usize,
+        contexts: usize,
+    ) -> Result<Self, Error> {
+        options.check()?;
+        let (format, tables) = match &options.format {
+            Format::Fixed => (lane::Format::Fixed, None),
+            Format::Dynamic => (lane::Format::Dynamic, None),
+            Format::Canned(tables) => (lane::Format::Canned, Some(tables.clone())),
+        };
+        let settings = Settings {
+            slots: options.in_flight,
+            unit: unit.bytes(),
+            accept_limit,
+            format,
+            verify: match options.verify {
+                Verify::ByDevice(pages) => lane::Verify::Every(pages.max(1)),
+                _ => lane::Verify::Off,
+            },
+            patience: options.patience,
+            faults_most: FAULTS_MOST,
+        };
+        let shared = match &tables {
+            None => Shared::fixed(),
+            Some(tables) => {
+                let make = MakeTables {
+                    fleet: &devices.fleet,
+                    patience: options.patience,
+                };
+                Shared::canned(&tables.canned, &make)
+            }
+        };
+        let failed = |why: String| Error::Unavailable(Unavailable::silent(&why));
+        let shared = shared.map_err(|failure| failed(failure.to_string()))?;
+        Ok(Self {
+            devices,
+            unit,
+            settings,
+            shared: Arc::new(shared),
+            store: Arc::new(Store::new(contexts)),
+            software: Arc::new(Share::new(unit, accept_limit, tables)),
+            counts: Mutex::default(),
+            options,
+        })
+    }
+}
+
+impl Provider for Iaa {
+    fn name(&self) -> &str {
+        match self.devices.performed_by {
+            crate::outcome::PerformedBy::Modelled => "iaa (modelled)",
+            _ => "iaa",
+        }
+    }
+
+    fn codec(&self) -> Codec {
+        Codec::Deflate
+    }
+
+    fn unit_size(&self) -> UnitSize {
+        self.unit
+    }
+
+    fn batch_hint(&self) -> usize {
+        self.options.in_flight
+    }
+
+    fn make_context(&self, cpu: usize) -> Result<Box<dyn Compressor>, String> {
+        let lane = Lane::new(
+            &self.devices.fleet,
+            &self.shared,
+            &self.store,
+            self.settings,
+            cpu,
+            self.devices.package_of(cpu),
+        );
+        let lane = lane.map_err(|error| format!("memory for its dst buffers: {error}"))?;
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.push(lane.counts());
+        drop(counts);
+        Ok(Box::new(Context::new(
+            lane,
+            Arc::clone(&self.software),
+            &self.options,
+            self.unit,
+            self.devices.performed_by,
+        )))
+    }
+
+    fn devices(&self) -> Vec<DeviceStats> {
+        let links = self.devices.fleet.links();
+        let mut totals = vec![Totals::default(); links.len()];
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for counts in &*counts {
+            counts.add_to(&mut totals);
+        }
+        let pairs = links.iter().zip(&totals);
+        pairs
+            .map(|(link, totals)| DeviceStats::new(link, totals))
+            .collect()
+    }
+}

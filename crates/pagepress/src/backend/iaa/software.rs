@@ -1,0 +1,128 @@
+//! Software for what a device did not do: shared by a pool's contexts, and made
+//! when it is first needed.
+
+use crate::codec::Codec;
+use crate::iaa::Tables;
+use crate::outcome::PageError;
+use crate::page::UnitSize;
+use core::fmt;
+use pagepress_fallback::deflate::{DEFAULT_LEVEL, Deflate, Joined};
+use pagepress_fallback::{Corrupt, NotCompressed, PageCodec};
+use std::sync::{Mutex, PoisonError};
+
+/// Codecs at rest: as many as were ever used at once.
+pub(super) struct Share {
+    unit: UnitSize,
+    accept_limit: usize,
+    tables: Option<Tables>,
+    idle: Mutex<Vec<Software>>,
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Share")
+            .field("unit", &self.unit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A codec with its buffers.
+pub(super) struct Software {
+    codec: Deflate,
+    joined: Option<Joined>,
+    dst: Box<[u8]>,
+    accept_limit: usize,
+}
+
+impl Share {
+    pub(super) fn new(unit: UnitSize, accept_limit: usize, tables: Option<Tables>) -> Self {
+        Self {
+            unit,
+            accept_limit,
+            tables,
+            idle: Mutex::default(),
+        }
+    }
+
+    pub(super) fn tables(&self) -> Option<&Tables> {
+        self.tables.as_ref()
+    }
+
+    pub(super) fn take(&self) -> Result<Software, PageError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        idle.map_or_else(|| self.make(), Ok)
+    }
+
+    #[cold]
+    fn make(&self) -> Result<Software, PageError> {
+        let unit = self.unit.bytes();
+        let codec = Deflate::new(unit, DEFAULT_LEVEL).ok_or(PageError::CodecFailed {
+            codec: Codec::Deflate,
+            reason: "out of memory",
+        })?;
+        let joined = self.tables.as_ref().map(|tables| {
+            let (header, bits) = tables.canned.codes().header();
+            Joined::new(&header, bits, unit)
+        });
+        Ok(Software {
+            dst: vec![0; codec.dst_bytes().max(unit)].into(),
+            codec,
+            joined,
+            accept_limit: self.accept_limit,
+        })
+    }
+
+    pub(super) fn give_back(&self, software: Software) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push(software);
+    }
+}
+
+impl Software {
+    /// Compresses into the own buffer.
+    pub(super) fn compress(&mut self, page: &[u8]) -> Result<&[u8], NotCompressed> {
+        let len = self
+            .codec
+            .compress(page, &mut self.dst, self.accept_limit)?;
+        Ok(&self.dst[..len])
+    }
+
+    /// Decompresses into `page`; canned pages have their header put in front.
+    pub(super) fn decompress(
+        &mut self,
+        bytes: &[u8],
+        canned: bool,
+        page: &mut [u8],
+    ) -> Result<(), Corrupt> {
+        match &mut self.joined {
+            Some(joined) if canned => {
+                let whole = joined.join(bytes).ok_or(Corrupt::LongPage)?;
+                self.codec.decompress(whole, page)
+            }
+            _ => self.codec.decompress(bytes, page),
+        }
+    }
+
+    /// As [`decompress`](Self::decompress), into the own buffer.
+    pub(super) fn decompress_here(
+        &mut self,
+        bytes: &[u8],
+        canned: bool,
+        unit: usize,
+    ) -> Result<&[u8], Corrupt> {
+        // The buffer is moved out so that the codec can be borrowed with it.
+        let mut dst = core::mem::take(&mut self.dst);
+        let done = self.decompress(bytes, canned, &mut dst[..unit]);
+        self.dst = dst;
+        done.map(|()| &self.dst[..unit])
+    }
+
+    /// A page's room.
+    pub(super) fn room(&mut self, unit: usize) -> &mut [u8] {
+        &mut self.dst[..unit]
+    }
+}

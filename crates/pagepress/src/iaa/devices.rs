@@ -1,0 +1,123 @@
+//! The devices of a pool.
+
+use crate::outcome::PerformedBy;
+use crate::unavailable::Unavailable;
+use core::time::Duration;
+use pagepress_abi::{GenCap, OpCap, Opcode, Portal};
+use pagepress_iaa::clock::{Clock, HostClock};
+use pagepress_iaa::fleet::{Facts, Fleet};
+use pagepress_iaa::probe;
+use pagepress_iaa::recipe::Base;
+use pagepress_idxd::chain::Path;
+use pagepress_idxd::host::{IaxDevice, Mode, WorkQueue};
+use pagepress_idxd::queue::OpenQueue;
+use pagepress_idxd::{Diagnosis, Host, Root};
+use std::sync::Arc;
+
+/// What a queue has to answer a NOOP in to be used.
+const ANSWER_WITHIN: Duration = Duration::from_millis(100);
+
+/// Work queues that are open and answer. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Devices {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) performed_by: PerformedBy,
+    /// The package of each CPU.
+    packages: Arc<[Option<u32>]>,
+}
+
+impl Devices {
+    /// All usable queues of this host.
+    ///
+    /// # Errors
+    /// The link that is missing.
+    pub fn of_host() -> Result<Self, Unavailable> {
+        let host =
+            Host::look(&Root::new("/")).map_err(|error| Unavailable::unseen(&error.to_string()))?;
+        let diagnosis = Diagnosis::of(&host);
+        if let Some(link) = diagnosis.first_broken().or(diagnosis.first_unknown()) {
+            return Err(Unavailable::of(link));
+        }
+        let instructions = host.cpus.instructions.as_ref();
+        let umwait = instructions.is_ok_and(|cpu| cpu.waitpkg);
+        let clock: Arc<dyn Clock> = Arc::new(HostClock::new(umwait));
+        let mut queues: Vec<(Facts, Box<dyn Portal>)> = Vec::new();
+        let mut why = String::from("no queue is left");
+        for path in diagnosis.paths.iter().filter(|path| path.is_usable()) {
+            match open(&host, path, &*clock) {
+                Ok(queue) => queues.push(queue),
+                Err(error) => why = format!("{}/{}: {error}", path.device, path.queue),
+            }
+        }
+        if queues.is_empty() {
+            return Err(Unavailable::silent(&why));
+        }
+        let most = host.cpus.online.iter().map(|cpu| cpu.id).max().unwrap_or(0);
+        let mut packages = vec![None; most as usize + 1];
+        for cpu in &host.cpus.online {
+            packages[cpu.id as usize] = cpu.package;
+        }
+        Ok(Self {
+            fleet: Arc::new(Fleet::new(queues, clock)),
+            performed_by: PerformedBy::Hardware,
+            packages: packages.into(),
+        })
+    }
+
+    #[cfg(feature = "model")]
+    pub(super) fn modelled(queues: Vec<(Facts, Box<dyn Portal>)>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            fleet: Arc::new(Fleet::new(queues, clock)),
+            performed_by: PerformedBy::Modelled,
+            packages: [].into(),
+        }
+    }
+
+    /// The package of a CPU; `None` if that is not known.
+    pub(crate) fn package_of(&self, cpu: usize) -> Option<u32> {
+        self.packages.get(cpu).copied().flatten()
+    }
+
+    /// The names of the queues: `iax1/wq1.0`, for instance.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let links = self.fleet.links().iter();
+        links.map(|link| link.facts().name.as_str())
+    }
+}
+
+/// Opens a queue, and asks whether it answers.
+fn open(host: &Host, path: &Path, clock: &dyn Clock) -> Result<(Facts, Box<dyn Portal>), String> {
+    let devices = host.devices.iter().flatten();
+    let device = devices
+        .into_iter()
+        .find(|device| device.name == path.device);
+    let device = device.ok_or("the device is gone")?;
+    let queue = device.queues.iter().find(|queue| queue.name == path.queue);
+    let queue = queue.ok_or("the queue is gone")?;
+    let mode = queue.mode.clone().map_err(|unread| unread.to_string())?;
+    let node = std::path::Path::new("/dev/iax").join(&queue.name);
+    let portal = OpenQueue::open(&node, mode).map_err(|error| error.to_string())?;
+    probe::noop(&portal, clock, ANSWER_WITHIN).map_err(|failure| failure.to_string())?;
+    Ok((facts(device, queue, mode), Box::new(portal)))
+}
+
+fn facts(device: &IaxDevice, queue: &WorkQueue, mode: Mode) -> Facts {
+    let gen_cap = GenCap(device.gen_cap.as_ref().map_or(0, |&bits| bits));
+    let waits = queue.block_on_fault == Ok(1) && queue.prs_disable != Ok(1);
+    let allows = |opcode| {
+        let has = |set: &OpCap| set.has(opcode);
+        // Older kernels do not say, and allow all.
+        device.op_cap.as_ref().map_or(true, has) && queue.op_config.as_ref().map_or(true, has)
+    };
+    let size = queue.size.as_ref().map_or(1, |&size| size);
+    Facts {
+        name: format!("{}/{}", device.name, queue.name),
+        package: device.package,
+        credits: (mode == Mode::Dedicated).then(|| u32::try_from(size).unwrap_or(1)),
+        base: Base::new(gen_cap, waits),
+        gen2: device.is_gen2(),
+        header_gen: device.capabilities.contains(&"header-generation"),
+        compresses: allows(Opcode::COMPRESS),
+        decompresses: allows(Opcode::DECOMPRESS),
+    }
+}

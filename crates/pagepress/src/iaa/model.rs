@@ -1,0 +1,186 @@
+//! Modelled devices: the whole descriptor path without hardware.
+
+use super::Devices;
+use core::fmt;
+use pagepress_abi::Portal;
+use pagepress_iaa::clock::{Clock, HostClock, Watched};
+use pagepress_iaa::fleet::Facts;
+use pagepress_iaa::recipe::Base;
+use pagepress_model::device::Device;
+use pagepress_model::faults::{Counts, Faults, Faulty, Plan};
+use pagepress_model::memory::Trusting;
+use pagepress_model::profile::{Profile, QueueConfig};
+use pagepress_model::time::{Costs, Timeline};
+use std::sync::Arc;
+
+/// Which generation of the device is modelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Generation {
+    /// Sapphire and Emerald Rapids.
+    #[default]
+    One,
+    /// Granite Rapids.
+    Two,
+}
+
+/// A software model of IAA devices, faithful to the descriptor and the
+/// completion record. What is measured on it is *modelled*: it says how fast this
+/// host computes, or what was assumed of a device, and nothing of a real one.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Model {
+    /// The generation.
+    pub generation: Generation,
+    /// How many devices, each with one work queue.
+    pub devices: usize,
+    /// Entries of each queue.
+    pub entries: u16,
+    /// Whether queues are dedicated instead of shared.
+    pub dedicated: bool,
+    /// Whether queues let descriptors wait for page faults.
+    pub block_on_fault: bool,
+    /// Whether operations take the time that others have measured on devices,
+    /// in virtual time, instead of none.
+    pub timed: bool,
+    /// What goes wrong: see `pagepress_model::faults::Plan`.
+    pub faults: Plan,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            generation: Generation::One,
+            devices: 1,
+            entries: 128,
+            dedicated: false,
+            block_on_fault: true,
+            timed: false,
+            faults: Plan::default(),
+        }
+    }
+}
+
+/// What can be asked of modelled devices besides compressing.
+#[derive(Clone)]
+pub struct Modelled {
+    timeline: Timeline,
+    faults: Faults,
+    devices: Arc<[Device]>,
+}
+
+impl fmt::Debug for Modelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Modelled")
+            .field("timeline", &self.timeline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Modelled {
+    /// Virtual nanoseconds so far.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.timeline.now()
+    }
+
+    /// Lets virtual time pass.
+    pub fn advance(&self, nanoseconds: u64) {
+        self.timeline.advance(nanoseconds);
+    }
+
+    /// What has gone wrong on demand.
+    #[must_use]
+    pub fn faults(&self) -> Counts {
+        self.faults.counts()
+    }
+
+    /// The devices.
+    #[must_use]
+    pub fn devices(&self) -> &[Device] {
+        &self.devices
+    }
+}
+
+/// A virtual clock.
+#[derive(Debug)]
+struct Virtual(Timeline);
+
+impl Clock for Virtual {
+    fn now(&self) -> u64 {
+        self.0.now()
+    }
+
+    fn wait(&self, _round: u32, _status: Watched, until: u64) {
+        self.0.step_until(until);
+    }
+}
+
+impl Devices {
+    /// Modelled devices, and what is to be asked of them.
+    ///
+    /// # Panics
+    /// If the model has no device, or queues that no device can have.
+    #[must_use]
+    pub fn of_model(model: &Model) -> (Self, Modelled) {
+        let profile = match model.generation {
+            Generation::One => Profile::GEN1,
+            Generation::Two => Profile::GEN2,
+        };
+        let queue = QueueConfig {
+            block_on_fault: model.block_on_fault,
+            ..if model.dedicated {
+                QueueConfig::dedicated(model.entries)
+            } else {
+                QueueConfig::shared(model.entries)
+            }
+        };
+        assert!(model.devices > 0, "a model without a device");
+        let device = |_| {
+            // Who submits keeps the pages for as long as a call lasts, and
+            // the model reads them when they are submitted.
+            Device::new(profile, Trusting, &[queue]).expect("a queue that a device can have")
+        };
+        let devices: Arc<[Device]> = (0..model.devices).map(device).collect();
+        let timeline = Timeline::in_virtual_time();
+        let faults = Faults::new(model.faults.clone());
+        let costs = if model.timed {
+            Costs::SAPPHIRE_RAPIDS
+        } else {
+            Costs::NONE
+        };
+        let plain = !model.timed && model.faults.rules.is_empty();
+        let gen2 = model.generation == Generation::Two;
+        let queues = devices.iter().enumerate().map(|(i, device)| {
+            let facts = Facts {
+                name: format!("model{i}/wq{i}.0"),
+                package: None,
+                credits: model.dedicated.then_some(model.entries.into()),
+                base: Base::new(profile.gen_cap, model.block_on_fault),
+                gen2,
+                header_gen: gen2,
+                compresses: true,
+                decompresses: true,
+            };
+            let portal: Box<dyn Portal> = if plain {
+                Box::new(device.queue(0))
+            } else {
+                let queue = timeline.device(device.clone(), costs).queue(0);
+                Box::new(Faulty::new(queue, &faults))
+            };
+            (facts, portal)
+        });
+        let queues: Vec<_> = queues.collect();
+        let clock: Arc<dyn Clock> = if plain {
+            Arc::new(HostClock::new(false))
+        } else {
+            Arc::new(Virtual(timeline.clone()))
+        };
+        let modelled = Modelled {
+            timeline,
+            faults,
+            devices,
+        };
+        (Self::modelled(queues, clock), modelled)
+    }
+}
