@@ -400,7 +400,7 @@ fn wrong_options_are_refused_in_one_line() {
         (&["--frmat", "json"], "--frmat"),
         (
             &["--backend", "gzip"],
-            "there are auto, lz4, zstd and deflate",
+            "there are auto, iaa, lz4, zstd, deflate, model and model-gen2",
         ),
         (&["--backend", "zstd:99"], "zstd has no level 99"),
         (&["--backend", "lz4", "--level", "3"], "--level applies to"),

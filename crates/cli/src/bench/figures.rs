@@ -81,6 +81,9 @@ pub(crate) struct Run {
     pub(crate) backend: &'static str,
     pub(crate) codec: &'static str,
     pub(crate) level: Option<i32>,
+    /// The codes that a device used, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) huffman: Option<&'static str>,
     pub(crate) performed_by: &'static str,
     pub(crate) unit_size: usize,
     pub(crate) batch: usize,
@@ -156,7 +159,7 @@ pub(crate) struct Against {
 impl Run {
     /// The same but for the unit size.
     fn is_sibling(&self, other: &Self) -> bool {
-        let kind = |run: &Self| (run.backend, run.level, run.batch, run.threads);
+        let kind = |run: &Self| (run.backend, run.level, run.huffman, run.batch, run.threads);
         kind(self) == kind(other)
     }
 }

@@ -292,6 +292,7 @@ fn figures(
         backend: spec.backend.name(),
         codec: pool.codec().name(),
         level: spec.backend.level(),
+        huffman: spec.backend.huffman(),
         performed_by: report.performed_by(),
         unit_size: unit,
         batch: spec.batch,

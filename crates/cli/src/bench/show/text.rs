@@ -311,6 +311,13 @@ fn notes(host: &Host, input: &Input, runs: &[Run]) -> Vec<String> {
             unit(run)
         ));
     }
+    if runs.iter().any(|run| run.report.modelled_pages > 0) {
+        notes.push(
+            "note: modelled: a software model of the device ran on this CPU; its times and its ratio \
+             are not a device's"
+                .to_owned(),
+        );
+    }
     for run in runs {
         for (reason, pages) in &run.report.fallbacks {
             let why = run.report.unavailable.as_ref();
@@ -340,9 +347,10 @@ fn padding(run: &Run) -> f64 {
 }
 
 fn name(run: &Run) -> String {
-    match run.level {
-        Some(level) => format!("{}:{level}", run.backend),
-        None => run.backend.to_owned(),
+    match (run.level, run.huffman) {
+        (Some(level), _) => format!("{}:{level}", run.backend),
+        (None, Some(huffman)) => format!("{}:{huffman}", run.backend),
+        (None, None) => run.backend.to_owned(),
     }
 }
 
