@@ -369,10 +369,11 @@ impl<'a> Walk<'a> {
                 |q| queue::mode(q),
                 |q| q.to_string(),
             );
+            let served = queue::served(&queues);
             self.sieve(
                 LinkName::WqOps,
                 &mut queues,
-                |q| queue::operations(q),
+                |q| queue::operations(q, served),
                 |q| q.to_string(),
             );
         }

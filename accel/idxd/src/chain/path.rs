@@ -4,6 +4,7 @@ use super::verdict::Verdict;
 use super::{LinkName, device, queue};
 use crate::host::{Host, IaxDevice, WorkQueue};
 use core::fmt;
+use pagepress_abi::OpCap;
 
 /// A queue, and whether the library would use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,28 +54,44 @@ pub(super) fn pairs<'a>(devices: &[&'a IaxDevice]) -> Vec<Pair<'a>> {
 /// Every queue by itself, whatever becomes of the others.
 pub(super) fn all(host: &Host) -> Vec<Path> {
     let devices: Vec<&IaxDevice> = host.devices.iter().flatten().collect();
-    let judge = |pair: Pair<'_>| {
-        let verdicts: [(LinkName, Verdict); 9] = [
-            (LinkName::Iommu, device::iommu(host, pair.device)),
-            (LinkName::Device, device::enabled(pair.device)),
-            (LinkName::Engines, queue::engines(&pair)),
-            (LinkName::WqEnabled, queue::enabled(&pair)),
-            (LinkName::WqType, queue::kind(&pair)),
-            (LinkName::WqMode, queue::mode(&pair)),
-            (LinkName::WqOps, queue::operations(&pair)),
-            (LinkName::Node, queue::node(host, &pair)),
-            (LinkName::Permission, queue::permission(host, &pair)),
-        ];
-        Path {
-            device: pair.device.name.clone(),
-            queue: pair.queue.name.clone(),
-            package: pair.device.package,
-            refused: verdicts
-                .into_iter()
-                .filter(|(_, verdict)| !verdict.is_good())
-                .map(|(name, verdict)| (name, verdict.found))
-                .collect(),
-        }
+    let pairs = pairs(&devices);
+    // Those that may share the work are fit for it in all other ways.
+    let fit = |pair: &&Pair<'_>| verdicts(host, pair, None).all(|(_, verdict)| verdict.is_good());
+    let fit: Vec<Pair<'_>> = pairs.iter().filter(fit).copied().collect();
+    let served = queue::served(&fit);
+    let judge = |pair: &Pair<'_>| Path {
+        device: pair.device.name.clone(),
+        queue: pair.queue.name.clone(),
+        package: pair.device.package,
+        refused: verdicts(host, pair, Some(served))
+            .filter(|(_, verdict)| !verdict.is_good())
+            .map(|(name, verdict)| (name, verdict.found))
+            .collect(),
     };
-    pairs(&devices).into_iter().map(judge).collect()
+    pairs.iter().map(judge).collect()
+}
+
+/// What all links say of a queue; of its operations only if it is known what
+/// the others do.
+fn verdicts<'a>(
+    host: &'a Host,
+    pair: &'a Pair<'a>,
+    served: Option<OpCap>,
+) -> impl Iterator<Item = (LinkName, Verdict)> + 'a {
+    let verdicts: [(LinkName, Option<Verdict>); 9] = [
+        (LinkName::Iommu, Some(device::iommu(host, pair.device))),
+        (LinkName::Device, Some(device::enabled(pair.device))),
+        (LinkName::Engines, Some(queue::engines(pair))),
+        (LinkName::WqEnabled, Some(queue::enabled(pair))),
+        (LinkName::WqType, Some(queue::kind(pair))),
+        (LinkName::WqMode, Some(queue::mode(pair))),
+        (
+            LinkName::WqOps,
+            served.map(|served| queue::operations(pair, served)),
+        ),
+        (LinkName::Node, Some(queue::node(host, pair))),
+        (LinkName::Permission, Some(queue::permission(host, pair))),
+    ];
+    let told = verdicts.into_iter();
+    told.filter_map(|(name, verdict)| Some((name, verdict?)))
 }

@@ -105,16 +105,36 @@ pub(super) fn mode(pair: &Pair<'_>) -> Verdict {
 /// The least transfer that is of use: a page.
 const PAGE: i64 = 4096;
 
-pub(super) fn operations(pair: &Pair<'_>) -> Verdict {
+/// What at least one of these queues allows.
+pub(super) fn served(pairs: &[Pair<'_>]) -> OpCap {
+    let mut served = OpCap::NONE;
+    for pair in pairs {
+        let allowed = match (&pair.queue.op_config, &pair.device.op_cap) {
+            (Ok(set), _) | (Err(Unread::Missing), Ok(set)) => *set,
+            _ => continue,
+        };
+        for (opcode, _) in NEEDED.iter().filter(|(opcode, _)| allowed.has(*opcode)) {
+            served = served.with(*opcode);
+        }
+    }
+    served
+}
+
+/// What pages need.
+const NEEDED: [(Opcode, &str); 2] = [
+    (Opcode::COMPRESS, "compress"),
+    (Opcode::DECOMPRESS, "decompress"),
+];
+
+/// Queues may share the work: one compresses and another decompresses, as long
+/// as `served` has both.
+pub(super) fn operations(pair: &Pair<'_>, served: OpCap) -> Verdict {
     let (device, queue) = (pair.device, pair.queue);
     let lacking = |set: &OpCap| -> Option<String> {
-        let lacking: Vec<&str> = [
-            (Opcode::COMPRESS, "compress"),
-            (Opcode::DECOMPRESS, "decompress"),
-        ]
-        .into_iter()
-        .filter_map(|(opcode, name)| (!set.has(opcode)).then_some(name))
-        .collect();
+        let lacking: Vec<&str> = NEEDED
+            .into_iter()
+            .filter_map(|(opcode, name)| (!set.has(opcode)).then_some(name))
+            .collect();
         (!lacking.is_empty()).then(|| lacking.join(" and "))
     };
     if let Some(lacks) = device.op_cap.as_ref().ok().and_then(lacking) {
@@ -128,7 +148,9 @@ pub(super) fn operations(pair: &Pair<'_>) -> Verdict {
         }
         (Err(unread), _) => return Verdict::unknown(format!("op_config: {unread}")),
         (Ok(set), _) => {
-            if let Some(lacks) = lacking(set) {
+            let has_one = NEEDED.iter().any(|(opcode, _)| set.has(*opcode));
+            let shares = has_one && lacking(&served).is_none();
+            if let Some(lacks) = lacking(set).filter(|_| !shares) {
                 let all = format!(
                     "cat {}/iax$i/op_cap > {}/op_config",
                     fix::DEVICES,
@@ -144,10 +166,14 @@ pub(super) fn operations(pair: &Pair<'_>) -> Verdict {
             "transfers of {most} bytes at most, and a page has {PAGE}"
         ))
         .with(fix::reconfigure(pair, None)),
-        Ok(most) => Verdict::ok(format!(
-            "compress and decompress, up to {} a transfer",
-            size(*most)
-        )),
+        Ok(most) => {
+            let does = match &queue.op_config {
+                Ok(set) if !set.has(Opcode::COMPRESS) => "decompress only",
+                Ok(set) if !set.has(Opcode::DECOMPRESS) => "compress only",
+                _ => "compress and decompress",
+            };
+            Verdict::ok(format!("{does}, up to {} a transfer", size(*most)))
+        }
         Err(unread) => Verdict::unknown(format!("max_transfer_size: {unread}")),
     }
 }

@@ -92,8 +92,15 @@ fn operations() {
     commands.insert(1, all);
     assert_eq!(seen.fix(WqOps), commands);
     let seen = Seen::of("no-decompress-on-one");
-    assert_eq!(seen.refused("wq3.0"), [WqOps]);
-    seen.advice("iax3/wq3.0: op_config does not allow decompress");
+    assert_eq!(seen.refused("wq3.0"), [], "the others decompress");
+    assert!(seen.found(WqOps).contains("iax3/wq3.0: compress only"));
+    let split = Seen::of("split-work").found(WqOps).to_owned();
+    for part in [
+        "iax11/wq11.0: compress only",
+        "iax15/wq15.0: decompress only",
+    ] {
+        assert!(split.contains(part), "{split}");
+    }
     let seen = Seen::of("device-without-compress");
     assert!(
         seen.found(WqOps)

@@ -38,7 +38,8 @@ const TABLE: &[(&str, &str, usize)] = &[
     ("threshold-0", "oooooooobooooss", 0),
     ("threshold-below-size", "oooooooooooooss", 8),
     ("no-compress", "oooooooooboooss", 0),
-    ("no-decompress-on-one", "oooooooooooooss", 7),
+    ("no-decompress-on-one", "oooooooooooooss", 8),
+    ("split-work", "oooooooooooooss", 8),
     ("device-without-compress", "oooooooooboooss", 0),
     ("transfers-too-small", "oooooooooboooss", 0),
     ("block-on-fault-off", "oooooooooooooss", 8),
@@ -222,7 +223,7 @@ fn one_way_suffices() {
         ),
         (
             "iax11/wq11.0: ",
-            "op_config does not allow compress; mend it with: ",
+            "op_config does not allow compress and decompress; mend it with: ",
         ),
         (
             "iax13/wq13.0: ",

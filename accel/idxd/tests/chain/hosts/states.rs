@@ -13,6 +13,7 @@ const SYS_RAWIO: u64 = 1 << 17;
 /// The operations of Sapphire Rapids without those of opcodes 0x42 and 0x43.
 const NO_DECOMPRESS: &str =
     "00000000,00000000,00000000,00000000,00000000,007f3318,00000000,0000000d";
+const NEITHER: &str = "00000000,00000000,00000000,00000000,00000000,007f3310,00000000,0000000d";
 const NO_COMPRESS: &str = "00000000,00000000,00000000,00000000,00000000,007f3314,00000000,0000000d";
 
 const fn state(name: &'static str, source: &'static str, edit: fn(&mut Snapshot)) -> State {
@@ -270,6 +271,14 @@ pub(crate) const STATES: &[State] = &[
         |host| host.set_queue(&[3], "op_config", NO_DECOMPRESS),
     ),
     state(
+        "split-work",
+        "FACT intel iaa_crypto series: separate queues to compress and decompress",
+        |host| {
+            host.set_queue(&[1, 3, 9, 11], "op_config", NO_DECOMPRESS);
+            host.set_queue(&[5, 7, 13, 15], "op_config", NO_COMPRESS);
+        },
+    ),
+    state(
         "device-without-compress",
         "FACT OPCAP bit 0x43; QPL looks for it in every device",
         |host| {
@@ -384,7 +393,7 @@ pub(crate) const STATES: &[State] = &[
             host.disable_queue(&[5]);
             host.set_queue(&[7], "driver_name", "crypto");
             host.set_queue(&[9], "mode", "dedicated");
-            host.set_queue(&[11], "op_config", NO_COMPRESS);
+            host.set_queue(&[11], "op_config", NEITHER);
             host.tree.remove("dev/iax/wq13.0");
             host.tree.file(
                 "dev/iax/LISTING",
