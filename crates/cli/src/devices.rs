@@ -187,6 +187,12 @@ fn devices_table(devices: &[&IaxDevice]) -> String {
     ])
 }
 
+/// As much as fits a table; `pagepress doctor` tells the rest.
+fn first_clause(found: &str) -> &str {
+    let end = found.find([',', ';', '(']).unwrap_or(found.len());
+    found[..end].trim_end()
+}
+
 fn queues_table(queues: &[(&IaxDevice, &WorkQueue, &Path)]) -> String {
     let cells =
         |cell: &dyn Fn(&WorkQueue) -> String| queues.iter().map(|(_, q, _)| cell(q)).collect();
@@ -196,7 +202,9 @@ fn queues_table(queues: &[(&IaxDevice, &WorkQueue, &Path)]) -> String {
         Err(_) => "?".to_owned(),
     };
     let kind = |queue: &WorkQueue| match (&queue.kind, &queue.driver) {
-        (Ok(kind), Ok(driver)) if kind != driver => format!("{kind}/{driver}"),
+        (Ok(kind), Ok(driver)) if kind != driver && !driver.is_empty() => {
+            format!("{kind}/{driver}")
+        }
         (kind, _) => or_unknown(kind),
     };
     let waits = |queue: &WorkQueue| match queue.block_on_fault {
@@ -206,7 +214,7 @@ fn queues_table(queues: &[(&IaxDevice, &WorkQueue, &Path)]) -> String {
     };
     let used = |path: &Path| match path.refused.first() {
         None => "yes".to_owned(),
-        Some((link, found)) => format!("no: {link}: {found}"),
+        Some((link, found)) => format!("no: {link}: {}", first_clause(found)),
     };
     render(&[
         column(
