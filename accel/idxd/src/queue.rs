@@ -108,7 +108,6 @@ impl OpenQueue {
     }
 
     /// The next place in the portal.
-    #[cfg(target_arch = "x86_64")]
     fn place(&self, portal: &MmapRaw) -> *mut u8 {
         let slot = self.slot.fetch_add(Descriptor::BYTES, Ordering::Relaxed);
         portal.as_mut_ptr().wrapping_add(slot % PORTAL)
@@ -136,7 +135,6 @@ impl Portal for OpenQueue {
         if self.is_gone() {
             return Submission::Gone;
         }
-        #[cfg(target_arch = "x86_64")]
         if let Some(portal) = &self.portal {
             instruction::fence();
             let place = self.place(portal);
@@ -156,7 +154,6 @@ impl Portal for OpenQueue {
         if self.is_gone() {
             return (0, Submission::Gone);
         }
-        #[cfg(target_arch = "x86_64")]
         if let Some(portal) = &self.portal {
             // One for all: each instruction reads its descriptor itself, and
             // what was stored before the fence is what it finds.
@@ -235,6 +232,22 @@ mod instruction {
             );
         }
         Submission::Accepted
+    }
+}
+
+/// No other processor has such instructions, nor maps portals here.
+#[cfg(not(target_arch = "x86_64"))]
+mod instruction {
+    use pagepress_abi::Submission;
+
+    pub(super) fn fence() {}
+
+    pub(super) unsafe fn enqcmd(_: *mut u8, _: &[u8; 64]) -> Submission {
+        Submission::Gone
+    }
+
+    pub(super) unsafe fn movdir64b(_: *mut u8, _: &[u8; 64]) -> Submission {
+        Submission::Gone
     }
 }
 
