@@ -5,10 +5,11 @@
     reason = "submitting makes the device write this process' memory"
 )]
 
+use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use memmap2::{MmapOptions, MmapRaw};
-use pagepress_abi::{Descriptor, Portal, Submission};
+use pagepress_abi::{Descriptor, Opcode, Portal, Submission};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
@@ -113,6 +114,24 @@ impl OpenQueue {
         portal.as_mut_ptr().wrapping_add(slot % PORTAL)
     }
 
+    /// Has this thread's first ENQCMD be one that nobody waits for: the kernel
+    /// gives a thread its address space's number (PASID) when that faults, which
+    /// takes far longer than a submission.
+    #[inline]
+    fn warm(&self, portal: &MmapRaw) {
+        thread_local! {
+            static IS_WARM: Cell<bool> = const { Cell::new(false) };
+        }
+        if self.route == Route::Enqcmd && !IS_WARM.get() {
+            IS_WARM.set(true);
+            // It names no memory, a completion record neither.
+            let noop = Descriptor::new(Opcode::NOOP, 0).to_bytes();
+            instruction::fence();
+            // SAFETY: a place in the mapped portal of a shared queue.
+            let _ = unsafe { instruction::enqcmd(self.place(portal), &noop) };
+        }
+    }
+
     /// By `write(2)`; how many were taken.
     ///
     /// # Safety
@@ -136,6 +155,7 @@ impl Portal for OpenQueue {
             return Submission::Gone;
         }
         if let Some(portal) = &self.portal {
+            self.warm(portal);
             instruction::fence();
             let place = self.place(portal);
             return match self.route {
@@ -155,6 +175,7 @@ impl Portal for OpenQueue {
             return (0, Submission::Gone);
         }
         if let Some(portal) = &self.portal {
+            self.warm(portal);
             // One for all: each instruction reads its descriptor itself, and
             // what was stored before the fence is what it finds.
             instruction::fence();
