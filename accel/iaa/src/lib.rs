@@ -20,5 +20,6 @@ pub mod fleet;
 pub mod lane;
 pub mod probe;
 pub mod recipe;
+mod single;
 pub mod tables;
 pub mod tally;

@@ -2,130 +2,22 @@
 
 #![expect(unsafe_code, reason = "descriptors name memory that the device writes")]
 
-use crate::clock::{Clock, nanoseconds};
-use crate::dma::Region;
+use crate::clock::Clock;
 use crate::recipe::Base;
+pub use crate::single::Failure;
+use crate::single::Single;
 use crate::tables;
-use core::fmt;
-use pagepress_abi::{Completion, Descriptor, Portal, Status, Submission};
-use std::io;
+use pagepress_abi::Portal;
 use std::time::Duration;
-
-/// Tries to submit before a queue counts as busy.
-const TRIES: u32 = 1000;
-
-/// What went wrong.
-#[derive(Debug)]
-pub enum Failure {
-    /// There is no memory for the probe.
-    Memory(io::Error),
-    /// The queue took nothing.
-    Busy,
-    /// The portal leads nowhere.
-    Gone,
-    /// Nothing came back in this time. The memory of the probe is given up,
-    /// since the device may still write it.
-    Silent(Duration),
-    /// The device said no.
-    Refused(Completion),
-    /// The page that came back is another one.
-    Wrong,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Memory(error) => write!(f, "no memory to probe with: {error}"),
-            Self::Busy => write!(
-                f,
-                "the queue took nothing in {TRIES} tries: full, or disabled"
-            ),
-            Self::Gone => f.write_str("the queue is gone"),
-            Self::Silent(time) => write!(f, "no completion in {time:?}"),
-            Self::Refused(completion) if completion.status() == Status::ANALYTICS_ERROR => {
-                write!(f, "{}", completion.error())
-            }
-            Self::Refused(completion) => write!(f, "{}", completion.status()),
-            Self::Wrong => f.write_str("the page that came back is another one"),
-        }
-    }
-}
-
-impl core::error::Error for Failure {}
 
 /// Bytes of the page that goes there and back.
 const PAGE: usize = 4096;
 // Where everything is in the region.
-const RECORD: usize = 0;
 const AECS: usize = 64;
 const SOURCE: usize = PAGE;
 const PACKED: usize = 2 * PAGE;
 const RESTORED: usize = 4 * PAGE;
 const BYTES: usize = 5 * PAGE;
-
-/// One probe at work.
-struct Probe<'a> {
-    portal: &'a dyn Portal,
-    region: Region,
-    clock: &'a dyn Clock,
-    deadline: u64,
-    patience: Duration,
-}
-
-impl<'a> Probe<'a> {
-    fn new(
-        portal: &'a dyn Portal,
-        clock: &'a dyn Clock,
-        patience: Duration,
-    ) -> Result<Self, Failure> {
-        Ok(Self {
-            portal,
-            region: Region::new(BYTES).map_err(Failure::Memory)?,
-            clock,
-            deadline: clock.now().saturating_add(nanoseconds(patience)),
-            patience,
-        })
-    }
-
-    /// Submits and waits. On a failure after which the device may still write,
-    /// the region is leaked.
-    fn run(self, mut descriptor: Descriptor) -> Result<(Self, Completion), Failure> {
-        descriptor.completion = self.region.address(RECORD);
-        // SAFETY: no descriptor is in flight: each is waited for here.
-        unsafe { self.region.clear(RECORD) };
-        let bytes = descriptor.to_bytes();
-        let mut tries = 0;
-        loop {
-            // SAFETY: all that descriptors of a probe name lies in its region,
-            // which stays mapped until they have completed, or for good.
-            match unsafe { self.portal.submit(&bytes) } {
-                Submission::Accepted => break,
-                Submission::Gone => return Err(Failure::Gone),
-                Submission::Retry if tries < TRIES => tries += 1,
-                Submission::Retry => return Err(Failure::Busy),
-            }
-            std::thread::yield_now();
-        }
-        let mut round = 0;
-        while self.region.poll(RECORD).is_none() {
-            if self.clock.now() >= self.deadline {
-                let patience = self.patience;
-                self.region.leak();
-                return Err(Failure::Silent(patience));
-            }
-            self.clock
-                .wait(round, self.region.watched(RECORD), self.deadline);
-            round += 1;
-        }
-        // SAFETY: the status was seen, and nothing else names the record.
-        let completion = unsafe { self.region.record(RECORD) };
-        if completion.status() == Status::SUCCESS {
-            Ok((self, completion))
-        } else {
-            Err(Failure::Refused(completion))
-        }
-    }
-}
 
 /// A NOOP there and back; how long that took.
 ///
@@ -136,7 +28,7 @@ pub fn noop(
     clock: &dyn Clock,
     patience: Duration,
 ) -> Result<Duration, Failure> {
-    let probe = Probe::new(portal, clock, patience)?;
+    let probe = Single::new(portal, clock, patience, BYTES)?;
     let start = clock.now();
     probe.run(Base::plain().noop())?;
     Ok(Duration::from_nanos(clock.now() - start))
@@ -164,7 +56,7 @@ pub fn round_trip(
     patience: Duration,
 ) -> Result<RoundTrip, Failure> {
     let page: [u8; PAGE] = core::array::from_fn(|i| (i % 61 + i / 512) as u8);
-    let probe = Probe::new(portal, clock, patience)?;
+    let probe = Single::new(portal, clock, patience, BYTES)?;
     // SAFETY: nothing is in flight.
     unsafe { probe.region.put(SOURCE, &page) };
     // SAFETY: as above.

@@ -2,14 +2,12 @@
 
 #![expect(unsafe_code, reason = "devices read and write what is shared")]
 
-use crate::clock::nanoseconds;
 use crate::dma::Region;
 use crate::fleet::{Fleet, Link};
-use crate::probe::Failure;
-use crate::tables::{Aecs, Codes, fixed_aecs};
+use crate::single::{Failure, Single};
+use crate::tables::{Aecs, Codes, Histogram, fixed_aecs};
 use core::time::Duration;
 use pagepress_abi::aecs::{compress as writer, decompress as reader};
-use pagepress_abi::{Status, Submission};
 
 /// Canned codes: what they are, and the header that a device reads to have
 /// them.
@@ -38,13 +36,11 @@ const WRITER: usize = 0;
 /// Readers of generation 1 and 2.
 const READERS: [usize; 2] = [2048, 2048 + 2048];
 const READER_BYTES: [usize; 2] = [reader::BYTES_NO_HISTORY_1, reader::BYTES_NO_HISTORY_2];
-const RECORD: usize = 8128;
-const HEADER: usize = 6144;
 const BYTES: usize = 8192;
 
+const _: () = assert!(WRITER + writer::BYTES <= READERS[0]);
 const _: () = assert!(READERS[0] + READER_BYTES[0] <= READERS[1]);
-const _: () = assert!(READERS[1] + 2 * READER_BYTES[1] <= 2 * HEADER);
-const _: () = assert!(RECORD % 64 == 0 && RECORD + 64 <= BYTES && WRITER == 0);
+const _: () = assert!(READERS[1] + READER_BYTES[1] <= BYTES);
 
 /// What is read only: the AECS to compress with, and those to decompress canned
 /// pages with.
@@ -105,45 +101,21 @@ impl Shared {
         let number = usize::from(link.facts().gen2);
         let (header, bits) = tables.codes.header();
         let aecs_bytes = READER_BYTES[number];
-        // Source 2 is written at its first half.
-        let room = Region::new(2 * aecs_bytes + 4096).map_err(Failure::Memory)?;
-        let (header_at, record_at) = (2 * aecs_bytes.next_multiple_of(64), room.len() - 64);
-        // SAFETY: nothing is in flight.
-        unsafe { room.put(header_at, &header) };
-        let mut descriptor = link.facts().base.load_tables(bits, aecs_bytes);
-        descriptor.completion = room.address(record_at);
-        descriptor.src1 = room.address(header_at);
-        descriptor.dst = room.address(record_at);
-        descriptor.src2 = room.address(0);
+        // Source 2 is written at its first half; the header comes after both.
+        let (aecs_at, header_at) = (64, 64 + 2 * aecs_bytes);
         let clock = make.fleet.clock();
-        let deadline = clock.now().saturating_add(nanoseconds(make.patience));
-        let mut round = 0;
-        // SAFETY: what the descriptor names lies in `room`, which is not
-        // touched until it has completed, and leaks if it does not.
-        while unsafe { link.portal().submit(&descriptor.to_bytes()) } != Submission::Accepted {
-            if clock.now() >= deadline {
-                return Err(Failure::Busy);
-            }
-            clock.wait(round, room.watched(record_at), deadline);
-            round += 1;
-        }
-        round = 0;
-        while room.poll(record_at).is_none() {
-            if clock.now() >= deadline {
-                room.leak();
-                return Err(Failure::Silent(make.patience));
-            }
-            clock.wait(round, room.watched(record_at), deadline);
-            round += 1;
-        }
-        // SAFETY: the status was seen.
-        let completion = unsafe { room.record(record_at) };
-        if completion.status() != Status::SUCCESS {
-            return Err(Failure::Refused(completion));
-        }
+        let bytes = header_at + header.len();
+        let single = Single::new(link.portal(), clock, make.patience, bytes)?;
+        // SAFETY: nothing is in flight.
+        unsafe { single.region.put(header_at, &header) };
+        let mut descriptor = link.facts().base.load_tables(bits, aecs_bytes);
+        descriptor.src1 = single.region.address(header_at);
+        descriptor.dst = single.region.address(0);
+        descriptor.src2 = single.region.address(aecs_at);
+        let (single, _) = single.run(descriptor)?;
         let mut aecs = vec![0; aecs_bytes];
         // SAFETY: the descriptor has completed.
-        unsafe { room.get(0, &mut aecs) };
+        unsafe { single.region.get(aecs_at, &mut aecs) };
         // Before a token of a block that is not final: the reader stops at the
         // end of the block, whichever it is.
         aecs[reader::STATE..reader::STATE + 4].fill(0);
@@ -163,4 +135,42 @@ impl Shared {
     pub(super) fn reader_bytes(&self, gen2: bool) -> usize {
         READER_BYTES[usize::from(gen2)]
     }
+}
+
+/// The tokens of some pages, all together, as a device that compresses would
+/// find them. Pages that it refuses are left out.
+///
+/// # Errors
+/// [`Failure`] if no device answers.
+pub fn histogram_of<'p>(
+    pages: impl Iterator<Item = &'p [u8]>,
+    make: &MakeTables<'_>,
+) -> Result<Histogram, Failure> {
+    let mut links = make.fleet.links().iter();
+    let link = links.find(|link| link.facts().compresses && !link.is_aside());
+    let link = link.ok_or(Failure::Gone)?;
+    let (histogram_at, page_at) = (64, 4096);
+    let clock = make.fleet.clock();
+    let mut sum = Histogram::default();
+    for page in pages {
+        let bytes = page_at + page.len();
+        let single = Single::new(link.portal(), clock, make.patience, bytes)?;
+        // SAFETY: nothing is in flight.
+        unsafe { single.region.put(page_at, page) };
+        let mut descriptor = link.facts().base.statistics();
+        descriptor.src1 = single.region.address(page_at);
+        descriptor.src1_len = page.len() as u32;
+        descriptor.dst = single.region.address(histogram_at);
+        match single.run(descriptor) {
+            Ok((single, _)) => {
+                let mut histogram = [0; writer::HISTOGRAM_BYTES];
+                // SAFETY: the descriptor has completed.
+                unsafe { single.region.get(histogram_at, &mut histogram) };
+                sum.add(&Histogram::read(&histogram));
+            }
+            Err(Failure::Refused(_)) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(sum)
 }

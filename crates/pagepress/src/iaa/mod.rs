@@ -16,9 +16,10 @@ pub use pagepress_iaa::lane::leaked_bytes;
 pub use stats::DeviceStats;
 
 use crate::error::Error;
+use crate::unavailable::Unavailable;
 use core::num::NonZeroU32;
 use core::time::Duration;
-use pagepress_iaa::lane::{CannedTables, SLOTS_MAX};
+use pagepress_iaa::lane::{CannedTables, MakeTables, SLOTS_MAX, histogram_of};
 use pagepress_iaa::tables::{Codes, Histogram};
 use std::sync::Arc;
 
@@ -51,6 +52,24 @@ impl Tables {
     #[must_use]
     pub fn flat() -> Self {
         Self::of(Histogram::default())
+    }
+
+    /// Tables for pages like these: some hundred of the kind that is to be
+    /// compressed will do. A device counts their tokens.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if no device answers.
+    pub fn train<'p>(
+        pages: impl IntoIterator<Item = &'p [u8]>,
+        devices: &Devices,
+    ) -> Result<Self, Error> {
+        let make = MakeTables {
+            fleet: &devices.fleet,
+            patience: Options::default().patience,
+        };
+        let histogram = histogram_of(pages.into_iter(), &make);
+        let silent = |failure| Error::Unavailable(Unavailable::silent(&format!("{failure}")));
+        Ok(Self::of(histogram.map_err(silent)?))
     }
 
     fn of(mut histogram: Histogram) -> Self {
