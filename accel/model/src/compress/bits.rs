@@ -18,7 +18,7 @@ pub(super) struct Bits {
     /// Whole bytes in `stage`.
     bytes: usize,
     hold: u64,
-    /// Valid bits in `hold`; the others are 0.
+    /// Valid bits in `hold`, less than 8; the others are 0.
     count: u32,
     /// Bytes handed out.
     drained: usize,
@@ -49,39 +49,39 @@ impl Bits {
         }
     }
 
-    /// Adds bits; room for 56 is there after [`settle`](Self::settle).
+    /// The bits on their way, to be added to.
     #[inline]
-    pub(super) fn put(&mut self, bits: u64, count: u32) {
-        self.hold |= bits << self.count;
-        self.count += count;
+    pub(super) fn take(&mut self) -> Pending<'_> {
+        Pending {
+            stage: &mut self.stage,
+            bytes: self.bytes,
+            hold: self.hold,
+            count: self.count,
+            drained: self.drained,
+            home: (&mut self.bytes, &mut self.hold, &mut self.count),
+        }
     }
 
-    /// Makes room for 56 bits.
-    #[inline]
-    pub(super) fn settle(&mut self) {
-        self.stage[self.bytes..self.bytes + 8].copy_from_slice(&self.hold.to_le_bytes());
-        self.bytes += self.count as usize / 8;
-        self.hold >>= self.count & !7;
-        self.count %= 8;
+    /// Adds at most 56 bits.
+    pub(super) fn put(&mut self, bits: u64, count: u32) {
+        let mut pending = self.take();
+        pending.put(bits, count);
+        pending.give_back();
     }
 
     /// Adds zeros up to a multiple of `bits`.
     fn align(&mut self, bits: usize) {
-        self.settle();
         let over = (8 * self.bytes + self.count as usize) % bits;
         if over != 0 {
             self.put(0, (bits - over) as u32);
         }
-        self.settle();
     }
 
     /// Adds an empty stored block.
     pub(super) fn put_empty_stored_block(&mut self, is_final: bool) {
-        self.settle();
         self.put(u64::from(is_final), 3);
         self.align(8);
         self.put(0xFFFF_0000, 32);
-        self.settle();
     }
 
     /// All bits so far, those handed out too.
@@ -93,7 +93,6 @@ impl Bits {
     /// first bit of each 16-bit little-endian word is its highest. False if there are more.
     #[must_use]
     pub(super) fn drain(&mut self, out: &mut Vec<u8>, limit: usize, be16: bool) -> bool {
-        self.settle();
         let whole = self.bytes - self.bytes % UNIT;
         self.hand_out(whole, out, limit, be16)
     }
@@ -101,7 +100,6 @@ impl Bits {
     /// Hands out all bits, padded to a byte or, with `be16`, to a 16-bit word.
     /// Returns how many of its bits are valid, 0 for all.
     pub(super) fn flush(&mut self, out: &mut Vec<u8>, limit: usize, be16: bool) -> Option<u8> {
-        self.settle();
         let unit = if be16 { 16 } else { 8 };
         let valid = self.total() % unit;
         self.align(unit);
@@ -129,12 +127,48 @@ impl Bits {
     /// Copies the bits that are left to an accumulator of zeros, and returns
     /// how many there are; `None` if they do not fit.
     pub(super) fn save(&mut self, accumulator: &mut [u8]) -> Option<u32> {
-        self.settle();
         let len = self.bytes + usize::from(self.count != 0);
         let accumulator = accumulator.get_mut(..len)?;
         self.stage[self.bytes] = self.hold as u8;
         accumulator.copy_from_slice(&self.stage[..len]);
         Some(8 * self.bytes as u32 + self.count)
+    }
+}
+
+/// Bits on their way, outside of [`Bits`]: the compiler can have them in
+/// registers until they are given back.
+#[derive(Debug)]
+pub(super) struct Pending<'a> {
+    stage: &'a mut [u8; STAGE],
+    bytes: usize,
+    hold: u64,
+    count: u32,
+    drained: usize,
+    home: (&'a mut usize, &'a mut u64, &'a mut u32),
+}
+
+impl Pending<'_> {
+    /// Adds at most 56 bits.
+    #[inline(always)]
+    pub(super) fn put(&mut self, bits: u64, count: u32) {
+        self.hold |= bits << self.count;
+        self.count += count;
+        self.stage[self.bytes..self.bytes + 8].copy_from_slice(&self.hold.to_le_bytes());
+        self.bytes += self.count as usize / 8;
+        self.hold >>= self.count & !7;
+        self.count %= 8;
+    }
+
+    /// All bits so far, those handed out too.
+    #[inline]
+    pub(super) fn total(&self) -> usize {
+        8 * (self.drained + self.bytes) + self.count as usize
+    }
+
+    /// Puts them back.
+    #[inline]
+    pub(super) fn give_back(self) {
+        (*self.home.0, *self.home.1, *self.home.2) = (self.bytes, self.hold, self.count);
     }
 }
 

@@ -1,40 +1,37 @@
 //! Huffman codes, made ready for writing: bits in the order of the stream,
 //! with their lengths, and for match lengths with the extra bits.
 
-use super::bits::Bits;
+use super::bits::{Bits, Pending};
 use super::matcher::Sink;
 use super::symbols::{
-    DISTANCES, END_OF_BLOCK, FIRST_LENGTH, LENGTH_BASE, LENGTH_EXTRA, LENGTH_MAX, LENGTH_MIN,
-    LENGTH_SYMBOL, LITERALS, distance_base, distance_extra, distance_symbol,
+    DISTANCES, END_OF_BLOCK, FIRST_LENGTH, LENGTH_BASE, LENGTH_EXTRA, LITERALS, distance_extra,
 };
+use super::tokens::{INDEXES, NO_DISTANCE, Token, index_of};
 use pagepress_abi::aecs::compress as layout;
 use pagepress_fallback::huffman;
 
-/// A code: its bits in 23:0, how many in 29:24, and bit 31 if there is none.
+/// A code: its bits in 22:0, in 27:23 how many there are, extra bits included,
+/// and bit 31 if there is none. The extra bits of a distance are not in it: its
+/// own bits are 14:0, and how many of them there are is in 22:19.
 type Code = u32;
 
 const NO_CODE: Code = 1 << 31;
 
 const fn code(bits: u32, count: u32) -> Code {
-    bits | count << 24
-}
-
-const fn bits_of(code: Code) -> u64 {
-    (code & 0xFF_FFFF) as u64
+    bits | count << 23
 }
 
 const fn count_of(code: Code) -> u32 {
-    code >> 24 & 0x3F
+    code >> 23 & 0x1F
 }
 
-/// The codes of all symbols.
+/// The codes of all tokens.
 pub(super) struct Codes {
-    /// Literals and end of block.
-    literals: [Code; END_OF_BLOCK + 1],
-    /// By match length, extra bits included.
-    lengths: [Code; LENGTH_MAX + 1],
-    /// By distance symbol, without extra bits.
-    distances: [Code; DISTANCES],
+    /// By token index, extra bits of lengths included.
+    symbols: [Code; INDEXES],
+    end_of_block: Code,
+    /// By distance symbol; what stands for none has no bits.
+    distances: [Code; 32],
     /// The tables of the AECS that these are, so that the same ones again cost
     /// a comparison only.
     made_from: [u8; layout::HISTOGRAM_BYTES],
@@ -42,10 +39,12 @@ pub(super) struct Codes {
 
 impl Codes {
     pub(super) fn new() -> Self {
+        let mut distances = [NO_CODE; 32];
+        distances[NO_DISTANCE] = 0;
         Self {
-            literals: [NO_CODE; END_OF_BLOCK + 1],
-            lengths: [NO_CODE; LENGTH_MAX + 1],
-            distances: [NO_CODE; DISTANCES],
+            symbols: [NO_CODE; INDEXES],
+            end_of_block: NO_CODE,
+            distances,
             made_from: [0; layout::HISTOGRAM_BYTES],
         }
     }
@@ -67,22 +66,20 @@ impl Codes {
         let Ok(tables) = <&[u8; layout::HISTOGRAM_BYTES]>::try_from(tables) else {
             return false;
         };
-        let dword = |at: usize| {
+        let mut too_long = 0;
+        let mut entry = |at: usize| {
             let bytes = [tables[at], tables[at + 1], tables[at + 2], tables[at + 3]];
-            u32::from_le_bytes(bytes)
+            let dword = u32::from_le_bytes(bytes);
+            let (value, len) = (dword & 0x7FFF, dword >> 15 & 15);
+            too_long |= if len == 0 { 0 } else { value >> len };
+            ready(value, len)
         };
-        let entry = |at: usize| (dword(at) & 0x7FFF, (dword(at) >> 15 & 15) as u8);
-        let literals: [_; LITERALS] = core::array::from_fn(|i| entry(4 * i));
-        let distances: [_; DISTANCES] =
-            core::array::from_fn(|i| entry(layout::HISTOGRAM_DISTANCES + 4 * i));
-        let mut entries = literals.iter().chain(&distances);
-        if entries.any(|&(value, len)| len != 0 && value >> len != 0) {
+        let literals = core::array::from_fn(|i| entry(4 * i));
+        let distances = core::array::from_fn(|i| entry(layout::HISTOGRAM_DISTANCES + 4 * i));
+        if too_long != 0 {
             return false;
         }
-        self.set(
-            |i| (literals[i].0 as u16, literals[i].1),
-            |i| (distances[i].0 as u16, distances[i].1),
-        );
+        self.set(&literals, &distances);
         self.made_from = *tables;
         true
     }
@@ -92,115 +89,169 @@ impl Codes {
         let (mut literal_codes, mut distance_codes) = ([0; LITERALS], [0; DISTANCES]);
         huffman::canonical_codes(literals, &mut literal_codes);
         huffman::canonical_codes(distances, &mut distance_codes);
+        let ready = |code: u16, len: u8| ready(u32::from(code), u32::from(len));
         self.set(
-            |i| (literal_codes[i], literals[i]),
-            |i| (distance_codes[i], distances[i]),
+            &core::array::from_fn(|i| ready(literal_codes[i], literals[i])),
+            &core::array::from_fn(|i| ready(distance_codes[i], distances[i])),
         );
         self.made_from.fill(0);
-        let mut put = |at: usize, value: u16, len: u8| {
-            let dword = layout::code_dword(u32::from(value), u32::from(len));
-            self.made_from[at..at + 4].copy_from_slice(&dword.to_le_bytes());
-        };
-        for (i, (&value, &len)) in literal_codes.iter().zip(literals).enumerate() {
-            put(4 * i, value, len);
-        }
-        for (i, (&value, &len)) in distance_codes.iter().zip(distances).enumerate() {
-            put(layout::HISTOGRAM_DISTANCES + 4 * i, value, len);
-        }
+        let (to_literals, to_distances) = self.made_from.split_at_mut(layout::HISTOGRAM_DISTANCES);
+        put_dwords(to_literals, &literal_codes, literals);
+        put_dwords(to_distances, &distance_codes, distances);
     }
 
-    /// Both functions give a symbol's canonical value and length.
-    fn set(&mut self, literal: impl Fn(usize) -> (u16, u8), distance: impl Fn(usize) -> (u16, u8)) {
-        let ready = |(value, len): (u16, u8)| match len {
-            0 => NO_CODE,
-            _ => code(u32::from(huffman::reversed(value, len)), u32::from(len)),
-        };
-        for (i, entry) in self.literals.iter_mut().enumerate() {
-            *entry = ready(literal(i));
-        }
-        let mut of_symbol = [0; LENGTH_BASE.len()];
-        for (i, entry) in of_symbol.iter_mut().enumerate() {
-            *entry = ready(literal(FIRST_LENGTH + i));
-        }
-        for (len, entry) in self.lengths.iter_mut().enumerate().skip(LENGTH_MIN) {
-            let symbol = usize::from(LENGTH_SYMBOL[len]);
-            let extra = len as u32 - u32::from(LENGTH_BASE[symbol]);
-            let bare = of_symbol[symbol];
-            *entry = if bare == NO_CODE {
-                NO_CODE
-            } else {
-                let count = count_of(bare);
-                let extra_bits = u32::from(LENGTH_EXTRA[symbol]);
-                code(bits_of(bare) as u32 | extra << count, count + extra_bits)
+    /// Both have a symbol's bare code.
+    fn set(&mut self, literals: &[Code; LITERALS], distances: &[Code; DISTANCES]) {
+        self.symbols[..END_OF_BLOCK].copy_from_slice(&literals[..END_OF_BLOCK]);
+        self.end_of_block = literals[END_OF_BLOCK];
+        let lengths = &literals[FIRST_LENGTH..];
+        for ((&bare, &base), &extra_bits) in lengths.iter().zip(&LENGTH_BASE).zip(&LENGTH_EXTRA) {
+            let (first, step) = match bare {
+                NO_CODE => (NO_CODE, 0),
+                _ => (bare + code(0, u32::from(extra_bits)), 1 << count_of(bare)),
             };
+            // The longest has a symbol of its own, which comes last and takes
+            // it back.
+            let entries = &mut self.symbols[index_of(usize::from(base))..][..1 << extra_bits];
+            for (extra, entry) in (0..).zip(entries) {
+                *entry = first + extra * step;
+            }
         }
-        for (i, entry) in self.distances.iter_mut().enumerate() {
-            *entry = ready(distance(i));
+        for (i, (entry, &bare)) in self.distances.iter_mut().zip(distances).enumerate() {
+            *entry = match bare {
+                NO_CODE => NO_CODE,
+                _ => bare + code(0, distance_extra(i)) + (count_of(bare) << 19),
+            };
         }
     }
 }
 
+/// The entries of an AECS for these codes.
+fn put_dwords(table: &mut [u8], codes: &[u16], lengths: &[u8]) {
+    for ((entry, &value), &len) in table.chunks_exact_mut(4).zip(codes).zip(lengths) {
+        let dword = layout::code_dword(u32::from(value), u32::from(len));
+        entry.copy_from_slice(&dword.to_le_bytes());
+    }
+}
+
+/// All bytes with their bits in opposite order.
+const REVERSED: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = (i as u8).reverse_bits();
+        i += 1;
+    }
+    table
+};
+
+/// A symbol's bare code from its canonical value and length.
+#[inline(always)]
+fn ready(value: u32, len: u32) -> Code {
+    let [low, high, ..] = value.to_le_bytes().map(|byte| REVERSED[usize::from(byte)]);
+    let reversed = u32::from(low) << 8 | u32::from(high);
+    let none = if len == 0 { NO_CODE } else { 0 };
+    code(reversed >> (16 - len), len) | none
+}
+
 /// Writes tokens with codes.
+///
+/// What it wrote is the bits' only after [`finish`](Self::finish).
 pub(super) struct Writer<'a> {
     codes: &'a Codes,
-    bits: &'a mut Bits,
+    bits: Pending<'a>,
     /// All codes that were used, for [`NO_CODE`].
     used: Code,
 }
 
 impl<'a> Writer<'a> {
+    #[inline]
     pub(super) fn new(codes: &'a Codes, bits: &'a mut Bits) -> Self {
         Self {
             codes,
-            bits,
+            bits: bits.take(),
             used: 0,
         }
     }
 
     #[inline]
-    fn put(&mut self, code: Code) {
-        self.used |= code;
-        self.bits.put(bits_of(code), count_of(code));
-    }
-
     pub(super) fn end_of_block(&mut self) {
-        self.put(self.codes.literals[END_OF_BLOCK]);
-        self.bits.settle();
+        let code = self.codes.end_of_block;
+        self.used |= code;
+        self.bits.put(u64::from(code & 0x7F_FFFF), count_of(code));
     }
 
-    /// What was written.
-    pub(super) fn bits(&self) -> &Bits {
-        self.bits
+    /// Writes tokens.
+    #[inline(always)]
+    pub(super) fn write(&mut self, tokens: &[Token]) {
+        let mut groups = tokens.chunks_exact(8);
+        for group in &mut groups {
+            let all = group.iter().fold(0, |all, token| all | token.index());
+            if all < END_OF_BLOCK {
+                self.put_literals(group);
+            } else {
+                for &token in group {
+                    self.put(token);
+                }
+            }
+        }
+        for &token in groups.remainder() {
+            self.put(token);
+        }
     }
 
-    /// Whether every token had a code.
+    /// Writes literals, two at a time.
+    #[inline(always)]
+    fn put_literals(&mut self, literals: &[Token]) {
+        for pair in literals.chunks_exact(2) {
+            let [first, second] = [pair[0], pair[1]].map(|token| self.codes.symbols[token.index()]);
+            self.used |= first | second;
+            let joined =
+                u64::from(first & 0x7F_FFFF) | u64::from(second & 0x7F_FFFF) << count_of(first);
+            self.bits.put(joined, count_of(first) + count_of(second));
+        }
+    }
+
+    /// Writes a token, whatever it is: what kind comes next is not to be
+    /// guessed, so there is no branch.
+    #[inline(always)]
+    fn put(&mut self, token: Token) {
+        let symbol = self.codes.symbols[token.index()];
+        let distance = self.codes.distances[token.distance_symbol()];
+        self.used |= symbol | distance;
+        // Joined first: 20 bits and 28 at most.
+        let extra = token.distance_extra() << (distance >> 19 & 15);
+        let back = u64::from(distance & 0x7FFF) | extra;
+        let joined = u64::from(symbol & 0x7F_FFFF) | back << count_of(symbol);
+        self.bits.put(joined, count_of(symbol) + count_of(distance));
+    }
+
+    /// All bits so far.
+    #[inline]
+    pub(super) fn total(&self) -> usize {
+        self.bits.total()
+    }
+
+    /// Gives the bits back. False if a token had no code.
     #[must_use]
-    pub(super) fn is_sound(&self) -> bool {
+    #[inline]
+    pub(super) fn finish(self) -> bool {
+        self.bits.give_back();
         self.used & NO_CODE == 0
     }
 }
 
 impl Sink for Writer<'_> {
-    #[inline]
+    #[inline(always)]
     fn literal(&mut self, byte: u8) {
-        self.put(self.codes.literals[usize::from(byte)]);
-        self.bits.settle();
+        let code = self.codes.symbols[usize::from(byte)];
+        self.used |= code;
+        self.bits.put(u64::from(code & 0x7F_FFFF), count_of(code));
     }
 
-    #[inline]
+    #[inline(always)]
     fn repeat(&mut self, length: u16, distance: u16) {
-        let symbol = distance_symbol(distance);
-        let extra = u64::from(u32::from(distance) - distance_base(symbol));
-        let length = self.codes.lengths[usize::from(length)];
-        let distance = self.codes.distances[symbol];
-        self.used |= length | distance;
-        // Joined first: 20 bits and 28 at most.
-        let extra_at = count_of(distance);
-        let distance_at = count_of(length);
-        let joined = bits_of(length) | (bits_of(distance) | extra << extra_at) << distance_at;
-        let count = distance_at + extra_at + distance_extra(symbol);
-        self.bits.put(joined, count);
-        self.bits.settle();
+        self.put(Token::repeat(length, distance));
     }
 }
 

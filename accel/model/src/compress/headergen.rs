@@ -36,9 +36,10 @@ pub(super) fn generate(
     if bits.total() + lengths.bits() > ACCUMULATOR_BITS_MAX as usize {
         return Err(ErrorCode::HEADER_TOO_LONG);
     }
+    let mut pending = bits.take();
     lengths.write(header.is_final, |value, count| {
-        bits.put(u64::from(value), count);
-        bits.settle();
+        pending.put(u64::from(value), count);
     });
+    pending.give_back();
     Ok(())
 }

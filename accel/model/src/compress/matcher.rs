@@ -1,5 +1,6 @@
-//! The match finder: greedy, with chains of earlier positions that share
-//! three bytes.
+//! The match finder: greedy, with the two latest of the earlier positions that
+//! share three bytes. Where nothing matches for long, not every position is
+//! looked up.
 //!
 //! What silicon does here is not documented. This one makes output about as
 //! small as zlib's level 1 does, and the same tokens for the same input,
@@ -8,12 +9,17 @@
 use super::symbols::{LENGTH_MAX, LENGTH_MIN};
 use pagepress_abi::aecs::HISTORY;
 
-/// Earlier positions that are tried at most.
-const TRIES: usize = 2;
-/// A match of this length is taken without trying further.
+/// log2 of the number of hashes.
+const HASH_BITS: u32 = 11;
+
+/// After so many literals in a row, every second position is looked up.
+const SPARSE: usize = 64;
+/// After so many, every fourth.
+const SPARSER: usize = 256;
+/// A match of this length is taken without trying another.
 const GOOD_LENGTH: usize = 12;
-/// log2 of the number of chains.
-const HASH_BITS: u32 = 12;
+/// Positions that fit the table, less a match.
+const POSITIONS: usize = (1 << 16) - 512;
 
 /// Who takes the tokens, in their order.
 pub(super) trait Sink {
@@ -35,83 +41,144 @@ pub(super) struct Span {
     pub(super) end: usize,
 }
 
-/// Chains of positions by hash.
+/// The two latest positions of each hash.
 ///
-/// Positions count on from job to job, modulo 2^16, so that those of earlier
-/// jobs lie before any floor and need no clearing. A job that would wrap starts
-/// over with empty chains. One longer than 2^16 meets positions that only seem
-/// near: a match is compared with the data before it counts, so they cost time
-/// and nothing else.
+/// They count from an origin that moves on in long jobs, and 0 stands for none
+/// as well: a match is compared with the data before it counts, so a position
+/// that is not meant costs time and nothing else.
 #[derive(Debug)]
 pub(super) struct Matcher {
-    chains: Box<Chains>,
-    /// The position of the job's first byte.
-    base: u16,
-    /// The position after the job's last byte.
-    next: usize,
+    table: Box<Table>,
+    /// What positions count from.
+    origin: usize,
+    /// Where the last match ended.
+    anchor: usize,
 }
 
+/// By hash: the latest position below, the one before above.
 #[derive(Debug)]
-struct Chains {
-    head: [u16; 1 << HASH_BITS],
-    previous: [u16; HISTORY],
-}
+struct Table([u32; 1 << HASH_BITS]);
 
 impl Matcher {
     pub(super) fn new() -> Self {
         Self {
-            chains: Box::new(Chains::NONE),
-            base: 1,
-            next: 1,
+            table: Box::new(Table([0; 1 << HASH_BITS])),
+            origin: 0,
+            anchor: 0,
         }
     }
 
-    /// Starts a job of `len` bytes.
-    pub(super) fn start(&mut self, len: usize) {
-        if self.next.saturating_add(len) > usize::from(u16::MAX) {
-            *self.chains = Chains::NONE;
-            self.next = 1;
-        }
-        self.base = self.next as u16;
-        self.next = self.next.saturating_add(len);
+    /// Starts a job.
+    pub(super) fn start(&mut self) {
+        self.table.0.fill(0);
+        (self.origin, self.anchor) = (0, 0);
     }
 
     /// Makes all positions before `to` known, as history.
     pub(super) fn preload(&mut self, data: &[u8], to: usize) {
         for at in 0..to {
             if let Some(word) = load32(data, at) {
-                self.chains.insert(word, self.base.wrapping_add(at as u16));
+                self.table.insert(word, at);
             }
         }
     }
 
     /// Makes tokens of a span, and returns where the last one ends.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&mut self, data: &[u8], span: Span, sink: &mut impl Sink) -> usize {
-        let data = &data[..span.end];
-        let base = self.base;
-        let chains = &mut *self.chains;
         let mut at = span.from;
+        while at < span.to {
+            if at - self.origin >= POSITIONS {
+                let by = at - HISTORY - self.origin;
+                self.table.move_back(by as u16);
+                self.origin += by;
+            }
+            let near_span = Span {
+                from: at - self.origin,
+                to: (span.to - self.origin).min(POSITIONS),
+                // What lies before the origin is out of reach anyway.
+                floor: span.floor.saturating_sub(self.origin),
+                end: span.end - self.origin,
+            };
+            at = self.origin + self.find_near(&data[self.origin..span.end], near_span, sink);
+        }
+        at
+    }
+
+    /// The same where positions fit the table.
+    #[inline(always)]
+    fn find_near(&mut self, data: &[u8], span: Span, sink: &mut impl Sink) -> usize {
+        let table = &mut *self.table;
+        let mut at = span.from;
+        // More literals than a window's make no difference.
+        let mut anchor = self.anchor.saturating_sub(self.origin);
         // The last three bytes are not worth a check of their own.
         while at < span.to {
+            if at - anchor >= SPARSE && at & sparsity(at - anchor) != 0 {
+                sink.literal(data[at]);
+                at += 1;
+                continue;
+            }
             let Some(word) = load32(data, at) else { break };
-            let history = (at - span.floor).min(HISTORY);
-            let (length, distance) = chains.longest(data, base, at, word, history);
-            if length < LENGTH_MIN {
+            let [near, far] = table.insert(word, at);
+            // Both at once: on data that does not repeat, what is in the table
+            // is anyone's guess.
+            let (Some(near_word), Some(far_word)) = (load32(data, near), load32(data, far)) else {
+                break;
+            };
+            if (near_word ^ word) << 8 != 0 && (far_word ^ word) << 8 != 0 {
                 sink.literal(word as u8);
                 at += 1;
                 continue;
             }
-            sink.repeat(length as u16, distance as u16);
+            // The next match waits for this one's length, so it is found
+            // without branches as well, if it is a short one.
+            let [near_length, far_length] = common8(data, [near, far], at);
+            let far_is_better = far_length > near_length;
+            let mut length = if far_is_better {
+                far_length
+            } else {
+                near_length
+            };
+            let mut place = if far_is_better { far } else { near };
+            let floor = span.floor.max(at.saturating_sub(HISTORY));
+            if near >= at || near < floor || far < floor {
+                // Hardly ever: mini-blocks, jobs longer than the window.
+                (length, place) = (0, 0);
+                for candidate in [near, far] {
+                    if (floor..at).contains(&candidate) {
+                        let same = common(data, candidate, at, 0);
+                        if same > length {
+                            (length, place) = (same, candidate);
+                        }
+                    }
+                }
+                if length < LENGTH_MIN {
+                    sink.literal(word as u8);
+                    at += 1;
+                    continue;
+                }
+            } else if length == 8 {
+                length = common(data, place, at, 8);
+                if length < GOOD_LENGTH && far_length == 8 && place != far {
+                    let other = common(data, far, at, 8);
+                    if other > length {
+                        (length, place) = (other, far);
+                    }
+                }
+            }
+            sink.repeat(length as u16, (at - place) as u16);
             // Of the positions inside, the first and the last: nearly as good
             // as all of them.
             for inside in [at + 1, at + length - 1] {
                 if let Some(word) = load32(data, inside) {
-                    chains.insert(word, base.wrapping_add(inside as u16));
+                    table.insert(word, inside);
                 }
             }
             at += length;
+            anchor = at;
         }
+        self.anchor = self.origin + anchor;
         for &byte in data.get(at..span.to).unwrap_or_default() {
             sink.literal(byte);
         }
@@ -119,98 +186,91 @@ impl Matcher {
     }
 }
 
-impl Chains {
-    const NONE: Self = Self {
-        head: [0; 1 << HASH_BITS],
-        previous: [0; HISTORY],
-    };
-
-    /// The longest match of those tried, and its distance; 0 if there is none.
-    /// Makes this position known.
+impl Table {
+    /// Adds a position, and returns the two before it, the latest first.
     #[inline(always)]
-    fn longest(
-        &mut self,
-        data: &[u8],
-        base: u16,
-        at: usize,
-        word: u32,
-        history: usize,
-    ) -> (usize, usize) {
-        let here = base.wrapping_add(at as u16);
-        let mut candidate = self.insert(word, here);
-        let (mut best, mut best_distance, mut before) = (LENGTH_MIN - 1, 0, 0);
-        for _ in 0..TRIES {
-            let distance = usize::from(here.wrapping_sub(candidate));
-            // Chains lead back; one that does not has been overwritten.
-            if distance > history || distance <= before {
-                break;
-            }
-            before = distance;
-            let differing = load32(data, at - distance).unwrap_or(!word) ^ word;
-            if differing & 0xFF_FFFF == 0 {
-                let length = if differing == 0 {
-                    common(data, at - distance, at)
-                } else {
-                    LENGTH_MIN
-                };
-                if length > best {
-                    (best, best_distance) = (length, distance);
-                    if length >= GOOD_LENGTH {
-                        break;
-                    }
-                }
-            }
-            candidate = self.previous[usize::from(candidate) % HISTORY];
-        }
-        if best_distance == 0 {
-            return (0, 0);
-        }
-        (best, best_distance)
+    fn insert(&mut self, word: u32, at: usize) -> [usize; 2] {
+        let entry = &mut self.0[hash(word)];
+        let known = *entry;
+        *entry = known << 16 | at as u32;
+        [usize::from(known as u16), (known >> 16) as usize]
     }
 
-    /// Puts a position in front of its chain, and returns the one it follows.
-    #[inline(always)]
-    fn insert(&mut self, word: u32, here: u16) -> u16 {
-        let head = &mut self.head[hash(word)];
-        let before = core::mem::replace(head, here);
-        self.previous[usize::from(here) % HISTORY] = before;
-        before
+    /// Lets positions count from an origin that lies so much later.
+    #[cold]
+    fn move_back(&mut self, by: u16) {
+        for entry in &mut self.0 {
+            let [near, far] = [*entry as u16, (*entry >> 16) as u16];
+            let [near, far] = [near, far].map(|place| u32::from(place.saturating_sub(by)));
+            *entry = far << 16 | near;
+        }
     }
 }
 
-#[inline]
+/// Which bits of a position must be 0 for it to be looked up, after so many
+/// literals.
+#[inline(always)]
+fn sparsity(literals: usize) -> usize {
+    if literals < SPARSER { 1 } else { 3 }
+}
+
+#[inline(always)]
 fn hash(word: u32) -> usize {
     ((word << 8).wrapping_mul(0x9E37_79B1) >> (32 - HASH_BITS)) as usize
 }
 
-#[inline]
+#[inline(always)]
 fn load32(data: &[u8], at: usize) -> Option<u32> {
     let bytes = data.get(at..at + 4)?;
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// How many bytes are the same at `a` and, later, at `b`, which have four in
-/// common; at most [`LENGTH_MAX`].
 #[inline(always)]
-fn common(data: &[u8], a: usize, b: usize) -> usize {
-    let room = (data.len() - b).min(LENGTH_MAX);
-    let mut same = 4;
-    while same + 8 <= room {
-        let differing = load64(data, a + same) ^ load64(data, b + same);
+fn load64(data: &[u8], at: usize) -> Option<u64> {
+    let bytes = data.get(at..at + 8)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// How many bytes are the same at two places and, later, at `at`, up to 8.
+#[inline(always)]
+fn common8(data: &[u8], [near, far]: [usize; 2], at: usize) -> [usize; 2] {
+    match (load64(data, at), load64(data, near), load64(data, far)) {
+        (Some(here), Some(near), Some(far)) => {
+            let [near, far] = [
+                (near ^ here).trailing_zeros(),
+                (far ^ here).trailing_zeros(),
+            ];
+            [near as usize / 8, far as usize / 8]
+        }
+        _ => [near, far].map(|place| common_bytes(data, place, at, 0)),
+    }
+}
+
+/// How many bytes are the same, of which so many are known to be; at most
+/// [`LENGTH_MAX`].
+#[inline(always)]
+fn common(data: &[u8], a: usize, b: usize, mut same: usize) -> usize {
+    while same + 8 <= LENGTH_MAX {
+        let (Some(there), Some(here)) = (load64(data, a + same), load64(data, b + same)) else {
+            break;
+        };
+        let differing = there ^ here;
         if differing != 0 {
             return same + differing.trailing_zeros() as usize / 8;
         }
         same += 8;
     }
+    common_bytes(data, a, b, same)
+}
+
+/// The same byte by byte.
+#[inline(always)]
+fn common_bytes(data: &[u8], a: usize, b: usize, mut same: usize) -> usize {
+    let room = (data.len() - b).min(LENGTH_MAX);
     while same < room && data[a + same] == data[b + same] {
         same += 1;
     }
     same
-}
-
-#[inline(always)]
-fn load64(data: &[u8], at: usize) -> u64 {
-    u64::from_le_bytes(data[at..at + 8].try_into().expect("8 bytes"))
 }
 
 #[cfg(test)]
@@ -233,7 +293,7 @@ mod tests {
     /// Tokens found in steps of `step` bytes.
     fn tokens(matcher: &mut Matcher, data: &[u8], step: usize) -> Tokens {
         let (mut tokens, mut from) = (Tokens::default(), 0);
-        matcher.start(data.len());
+        matcher.start();
         while from < data.len() {
             let span = Span {
                 from,
@@ -262,6 +322,41 @@ mod tests {
     }
 
     #[test]
+    fn long_jobs_move_the_origin() {
+        // Runs of noise, so that positions are left out, and repeats.
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let mut data = Vec::new();
+        while data.len() < 250_000 {
+            let len = 16 << (noise() % 8);
+            data.extend((0..len).map(|_| noise()));
+            let from = data.len() - len.min(300);
+            data.extend_from_within(from..);
+        }
+        let whole = tokens(&mut Matcher::new(), &data, data.len());
+        for step in [13, 4096] {
+            assert!(tokens(&mut Matcher::new(), &data, step) == whole);
+        }
+        let mut copy: Vec<u8> = Vec::new();
+        for &(length, value) in &whole.0 {
+            match length {
+                0 => copy.push(value as u8),
+                _ => {
+                    assert!(value as usize <= HISTORY);
+                    for _ in 0..length {
+                        copy.push(copy[copy.len() - usize::from(value)]);
+                    }
+                }
+            }
+        }
+        assert!(copy == data);
+        assert!(whole.0.len() < data.len() * 4 / 5);
+    }
+
+    #[test]
     fn earlier_jobs_do_not_matter() {
         let data = data(3000);
         let fresh = tokens(&mut Matcher::new(), &data, 4096);
@@ -280,7 +375,7 @@ mod tests {
         assert_eq!(found.0, [(0, 7), (258, 1), (258, 1), (83, 1)]);
         let mut found = Tokens::default();
         let mut matcher = Matcher::new();
-        matcher.start(600);
+        matcher.start();
         let mini_block = |from| Span {
             from,
             to: from + 10,

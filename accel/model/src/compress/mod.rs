@@ -6,6 +6,7 @@
 //! | `state` | the AECS, in and out |
 //! | `matcher` | matches |
 //! | `symbols` | deflate's symbols for them |
+//! | `tokens` | literals and matches, kept until they are written |
 //! | `stats` | counts of symbols |
 //! | `headergen` | codes and a block header from counts |
 //! | `codes` | codes ready for writing |
@@ -49,6 +50,7 @@ mod plan;
 mod state;
 mod stats;
 mod symbols;
+mod tokens;
 
 use crate::checksum::{Checksums, Xor};
 use crate::op::{End, Job, Product};
@@ -60,6 +62,7 @@ use pagepress_abi::aecs::compress as layout;
 use plan::{Ending, Plan, Tables};
 use state::State;
 use stats::Histogram;
+use tokens::Tokens;
 
 /// The most bytes for header generation in one pass: one step or less, so
 /// that their tokens can be kept.
@@ -72,7 +75,7 @@ pub struct Compressor {
     codes: Codes,
     histogram: Histogram,
     bits: Bits,
-    tokens: Vec<Token>,
+    tokens: Tokens,
     /// Dictionary and input, for jobs with a dictionary.
     joined: Vec<u8>,
 }
@@ -92,7 +95,7 @@ impl Compressor {
             codes: Codes::new(),
             histogram: Histogram::new(),
             bits: Bits::new(),
-            tokens: Vec::new(),
+            tokens: Tokens::new(),
             joined: Vec::new(),
         }
     }
@@ -169,7 +172,7 @@ impl Compressor {
         data: &[u8],
     ) -> Result<u8, ErrorCode> {
         let plan = to.plan;
-        self.matcher.start(data.len());
+        self.matcher.start();
         if !plan.literals_only {
             self.matcher.preload(data, plan.dictionary);
         }
@@ -194,7 +197,7 @@ impl Compressor {
                 }
                 self.count_and_keep(plan, data);
                 headergen::generate(&self.histogram, header, &mut self.codes, &mut self.bits)?;
-                self.encode_kept(&mut to)?;
+                self.encode_kept(&mut to, data.len())?;
             }
             Tables::MadeOnly(header) => {
                 self.count(plan, data);
@@ -205,7 +208,11 @@ impl Compressor {
         self.end(&mut to)
     }
 
+    // The loops over tokens are functions of their own, not parts of one large
+    // one: what they need fits the registers.
+
     /// Counts all tokens.
+    #[inline(never)]
     fn count(&mut self, plan: &Plan, data: &[u8]) {
         self.histogram.clear();
         let mut at = plan.dictionary;
@@ -216,30 +223,31 @@ impl Compressor {
     }
 
     /// Counts all tokens, and keeps them.
+    #[inline(never)]
     fn count_and_keep(&mut self, plan: &Plan, data: &[u8]) {
         self.histogram.clear();
         self.tokens.clear();
-        let mut sink = Keeper {
-            histogram: &mut self.histogram,
-            tokens: &mut self.tokens,
-        };
+        let mut sink = (&mut self.histogram, self.tokens.keeper());
         let mut at = plan.dictionary;
         while let Some(span) = plan.step(at, data.len()) {
             at = tokens(&mut self.matcher, plan, data, span, &mut sink);
         }
+        sink.1.finish();
         self.histogram.finish(plan);
     }
 
-    /// Writes all tokens as they are found.
+    /// Writes all tokens, step by step.
+    #[inline(never)]
     fn encode(&mut self, to: &mut Destination<'_>, data: &[u8]) -> Result<(), ErrorCode> {
         let mut at = to.plan.dictionary;
         while let Some(span) = to.plan.step(at, data.len()) {
             let mut writer = Writer::new(&self.codes, &mut self.bits);
             let after = tokens(&mut self.matcher, to.plan, data, span, &mut writer);
-            if !writer.is_sound() {
+            let written = writer.total();
+            if !writer.finish() {
                 return Err(ErrorCode::ZERO_LENGTH_CODE);
             }
-            to.check_savings(&self.bits, at, after)?;
+            to.check_savings(written, at, after)?;
             to.drain(&mut self.bits)?;
             at = after;
         }
@@ -247,18 +255,20 @@ impl Compressor {
     }
 
     /// Writes the tokens that were kept.
-    fn encode_kept(&mut self, to: &mut Destination<'_>) -> Result<(), ErrorCode> {
-        let mut at = to.plan.dictionary;
+    #[inline(never)]
+    fn encode_kept(&mut self, to: &mut Destination<'_>, len: usize) -> Result<(), ErrorCode> {
+        let start = to.plan.dictionary;
         let mut writer = Writer::new(&self.codes, &mut self.bits);
-        for token in &self.tokens {
-            token.send(&mut writer);
-            let after = at + token.bytes();
-            if to.plan.abort.is_some() {
-                to.check_savings(writer.bits(), at, after)?;
+        match to.plan.checkpoint_after(start) {
+            Some(checkpoint) if checkpoint <= len => {
+                let (before, after) = self.tokens.split_after(checkpoint - start);
+                writer.write(before);
+                to.check_savings(writer.total(), start, checkpoint)?;
+                writer.write(after);
             }
-            at = after;
+            _ => writer.write(self.tokens.all()),
         }
-        if !writer.is_sound() {
+        if !writer.finish() {
             return Err(ErrorCode::ZERO_LENGTH_CODE);
         }
         to.drain(&mut self.bits)
@@ -269,7 +279,7 @@ impl Compressor {
         if to.plan.ending != Ending::Nothing {
             let mut writer = Writer::new(&self.codes, &mut self.bits);
             writer.end_of_block();
-            if !writer.is_sound() {
+            if !writer.finish() {
                 return Err(ErrorCode::ZERO_LENGTH_CODE);
             }
         }
@@ -285,6 +295,7 @@ impl Compressor {
 }
 
 /// Sends the tokens of a span to a sink, and returns where the last one ends.
+#[inline(always)]
 fn tokens(
     matcher: &mut Matcher,
     plan: &Plan,
@@ -321,57 +332,17 @@ impl Destination<'_> {
     }
 
     /// Whether to go on after input from `at` to `after` was written.
-    fn check_savings(&self, bits: &Bits, at: usize, after: usize) -> Result<(), ErrorCode> {
+    fn check_savings(&self, bits: usize, at: usize, after: usize) -> Result<(), ErrorCode> {
         let due = self
             .plan
             .checkpoint_after(at)
             .is_some_and(|due| due <= after);
-        let written = (bits.total() - self.carried).div_ceil(8);
+        let written = (bits - self.carried).div_ceil(8);
         match self.plan.abort {
             Some(abort) if due && written + abort.savings > abort.checkpoint => {
                 Err(ErrorCode::EARLY_ABORT)
             }
             _ => Ok(()),
         }
-    }
-}
-
-/// A token that is kept: a literal, or the length of a match above its
-/// distance.
-#[derive(Debug, Clone, Copy)]
-struct Token(u32);
-
-impl Token {
-    fn send(self, sink: &mut impl Sink) {
-        match (self.0 >> 16, self.0 as u16) {
-            (0, literal) => sink.literal(literal as u8),
-            (length, distance) => sink.repeat(length as u16, distance),
-        }
-    }
-
-    /// Bytes of data that it stands for.
-    fn bytes(self) -> usize {
-        (self.0 >> 16).max(1) as usize
-    }
-}
-
-/// Counts tokens and keeps them.
-struct Keeper<'a> {
-    histogram: &'a mut Histogram,
-    tokens: &'a mut Vec<Token>,
-}
-
-impl Sink for Keeper<'_> {
-    #[inline]
-    fn literal(&mut self, byte: u8) {
-        self.histogram.literal(byte);
-        self.tokens.push(Token(u32::from(byte)));
-    }
-
-    #[inline]
-    fn repeat(&mut self, length: u16, distance: u16) {
-        self.histogram.repeat(length, distance);
-        self.tokens
-            .push(Token(u32::from(length) << 16 | u32::from(distance)));
     }
 }

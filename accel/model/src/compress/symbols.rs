@@ -41,17 +41,28 @@ pub(super) const LENGTH_SYMBOL: [u8; LENGTH_MAX + 1] = {
     table
 };
 
-/// The symbol of a distance, at least 1.
-#[inline]
-pub(super) fn distance_symbol(distance: u16) -> usize {
-    let d = u32::from(distance) - 1;
-    // Two symbols for each power of two; the first two powers have one each.
-    let power = (d | 1).ilog2();
-    let half = d >> power.saturating_sub(1) & 1;
-    match d {
-        0..2 => d as usize,
-        _ => (2 * power + half) as usize,
+/// The symbols of distances less 1: those below 256, then one in 128.
+const DISTANCE_SYMBOL: [u8; 512] = {
+    let mut table = [0; 512];
+    let mut i = 0;
+    while i < 512 {
+        let d = if i < 256 { i } else { (i - 256) << 7 } as u32;
+        // Two symbols for each power of two; the first two powers have one
+        // each.
+        let power = (d | 1).ilog2();
+        let half = d >> power.saturating_sub(1) & 1;
+        table[i] = (2 * power + half) as u8;
+        i += 1;
     }
+    table
+};
+
+/// The symbol of a distance from 1 to 32768.
+#[inline(always)]
+pub(super) fn distance_symbol(distance: u16) -> usize {
+    let d = usize::from(distance.wrapping_sub(1)) % 32768;
+    let at = if d < 256 { d } else { 256 + (d >> 7) };
+    usize::from(DISTANCE_SYMBOL[at])
 }
 
 /// Extra bits of a distance symbol.
@@ -61,7 +72,7 @@ pub(super) const fn distance_extra(symbol: usize) -> u32 {
 }
 
 /// The shortest distance of a symbol.
-#[inline]
+#[cfg(test)]
 pub(super) const fn distance_base(symbol: usize) -> u32 {
     match symbol {
         0..2 => symbol as u32 + 1,
