@@ -60,6 +60,15 @@ impl Deflate {
         })
     }
 
+    /// Decompresses the stream at the start of `src`, which must make exactly
+    /// one page; how many bytes of `src` it had.
+    ///
+    /// # Errors
+    /// As for [`PageCodec::decompress`], but for bytes that follow the stream.
+    pub fn decompress_prefix(&mut self, src: &[u8], page: &mut [u8]) -> Result<usize, Corrupt> {
+        self.decoder.decompress(src, page)
+    }
+
     /// The same context without the probe for random pages: every page is
     /// compressed in full. For measuring the probe.
     #[must_use]
@@ -109,7 +118,10 @@ impl PageCodec for Deflate {
     }
 
     fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
-        self.decoder.decompress(src, page)
+        match self.decompress_prefix(src, page)? {
+            read if read != src.len() => Err(Corrupt::TrailingBytes),
+            _ => Ok(()),
+        }
     }
 
     fn state_bytes(&self) -> usize {
@@ -160,7 +172,16 @@ impl Joined {
         }
     }
 
+    /// Bytes at the end of a [joined](Self::join) stream that may be padding.
+    #[must_use]
+    pub fn slack(&self) -> usize {
+        usize::from(self.odd_bits > 0)
+    }
+
     /// The whole stream of a page; `None` if the page is longer than any.
+    ///
+    /// The header moves the page's bits up, so that its padding may have become
+    /// a byte of its own: the stream may end before the last byte.
     pub fn join(&mut self, body: &[u8]) -> Option<&[u8]> {
         if body.len() > self.body_max {
             return None;
@@ -175,8 +196,6 @@ impl Joined {
             self.bytes.push(carried | byte << self.odd_bits);
             carried = byte >> (8 - self.odd_bits);
         }
-        // What is left of the last byte may be no more than its padding, which
-        // a stream must not be followed by.
         self.bytes.push(carried);
         Some(&self.bytes)
     }
@@ -210,7 +229,8 @@ mod ffi {
             NonNull::new(unsafe { sys::libdeflate_alloc_decompressor() }).map(Self)
         }
 
-        pub(super) fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
+        /// How many bytes of `src` the stream had.
+        pub(super) fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<usize, Corrupt> {
             let (mut read, mut written) = (0, 0);
             // SAFETY: `self.0` is a live decoder that `&mut self` makes ours
             // alone. libdeflate reads at most `src.len()` bytes at `src` and
@@ -233,10 +253,7 @@ mod ffi {
                 sys::libdeflate_result_LIBDEFLATE_SUCCESS if written != page.len() => {
                     Err(Corrupt::ShortPage)
                 }
-                sys::libdeflate_result_LIBDEFLATE_SUCCESS if read != src.len() => {
-                    Err(Corrupt::TrailingBytes)
-                }
-                sys::libdeflate_result_LIBDEFLATE_SUCCESS => Ok(()),
+                sys::libdeflate_result_LIBDEFLATE_SUCCESS => Ok(read),
                 sys::libdeflate_result_LIBDEFLATE_INSUFFICIENT_SPACE => Err(Corrupt::LongPage),
                 _ => Err(Corrupt::BadStream),
             }

@@ -153,6 +153,23 @@ impl Region {
         unsafe { core::slice::from_raw_parts(from, len) }
     }
 
+    /// Bytes that nobody else reads or writes for as long as the slice lives.
+    ///
+    /// # Safety
+    /// No descriptor in flight names them, nor are they reached in any other
+    /// way, while the slice is used.
+    ///
+    /// # Panics
+    /// If they lie outside.
+    #[must_use]
+    #[expect(clippy::mut_from_ref, reason = "a region is an address range")]
+    pub unsafe fn slice_mut(&self, at: usize, len: usize) -> &mut [u8] {
+        let from = self.range(at, len);
+        // SAFETY: inside the mapping, which lives as long as `self`; the
+        // caller promises that nobody else reaches it.
+        unsafe { core::slice::from_raw_parts_mut(from, len) }
+    }
+
     /// The status byte of a completion record, with what the device wrote
     /// before it visible; `None` if it is still 0.
     ///

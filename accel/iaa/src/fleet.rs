@@ -1,12 +1,13 @@
 //! The queues that a pool submits to: which is next, and which is put aside.
 
 use crate::clock::Clock;
-use crate::probe;
+use crate::probe::Failure;
+use crate::pulse::Pulse;
 use crate::recipe::Base;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use pagepress_abi::Portal;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Failures in a row after which a queue is put aside.
 const STRIKES: u32 = 3;
@@ -45,6 +46,10 @@ pub struct Link {
     facts: Facts,
     portal: Box<dyn Portal + 'static>,
     in_flight: AtomicU32,
+    /// Descriptors that did not complete in time, in the lower half; in the
+    /// upper half, how often the queue was drained of such.
+    lost: AtomicU64,
+    pulse: Mutex<Pulse>,
     /// Failures since the last success.
     strikes: AtomicU32,
     /// Whether it is put aside; looked at for each page, so by itself.
@@ -63,6 +68,8 @@ impl Link {
             facts,
             portal,
             in_flight: AtomicU32::new(0),
+            lost: AtomicU64::new(0),
+            pulse: Mutex::default(),
             strikes: AtomicU32::new(0),
             is_aside: AtomicBool::new(false),
             aside_until: AtomicU64::new(0),
@@ -120,6 +127,53 @@ impl Link {
         }
     }
 
+    /// A descriptor did not complete in time. A queue that has no entry left but
+    /// those of such is put aside, so that it is asked for them. The number is
+    /// for [`is_drained_since`](Self::is_drained_since) and
+    /// [`found`](Self::found).
+    pub(crate) fn lost(&self, clock: &dyn Clock) -> u32 {
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        if self
+            .facts
+            .credits
+            .is_some_and(|entries| lost as u32 >= entries)
+        {
+            self.put_aside(clock);
+        }
+        (lost >> 32) as u32
+    }
+
+    /// Whether all descriptors lost by then have completed, or never will.
+    pub(crate) fn is_drained_since(&self, drained: u32) -> bool {
+        (self.lost.load(Ordering::Acquire) >> 32) as u32 != drained
+    }
+
+    /// A descriptor that was lost has completed after all.
+    pub(crate) fn found(&self, drained: u32) {
+        // If the queue was drained in between, that is accounted for.
+        let found =
+            |lost: u64| ((lost >> 32) as u32 == drained && lost as u32 > 0).then(|| lost - 1);
+        let update = self
+            .lost
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, found);
+        if update.is_ok() {
+            self.return_credits(1);
+        }
+    }
+
+    /// The queue was drained after these were lost. Whether no more was lost
+    /// meanwhile.
+    fn drained(&self, seen: u64) -> bool {
+        let none_lost = ((seen >> 32) + 1) << 32;
+        let swap = self
+            .lost
+            .compare_exchange(seen, none_lost, Ordering::AcqRel, Ordering::Relaxed);
+        if swap.is_ok() {
+            self.return_credits(seen as u32);
+        }
+        swap.is_ok()
+    }
+
     #[inline]
     pub(crate) fn succeeded(&self) {
         if self.strikes.load(Ordering::Relaxed) != 0 {
@@ -161,7 +215,7 @@ impl Link {
         if claim.is_err() {
             return false;
         }
-        if probe::noop(self.portal(), clock, ANSWER_WITHIN).is_err() {
+        if !self.answers(clock) {
             let longer = (2 * time).min(ASIDE_MOST);
             self.aside_for.store(longer, Ordering::Relaxed);
             return false;
@@ -171,6 +225,24 @@ impl Link {
         self.taken_up.fetch_add(1, Ordering::Relaxed);
         self.is_aside.store(false, Ordering::Relaxed);
         true
+    }
+
+    /// Asks the queue for a completion, and for what was lost.
+    fn answers(&self, clock: &dyn Clock) -> bool {
+        let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ask = |descriptor| pulse.ask(self.portal(), clock, ANSWER_WITHIN, descriptor);
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost as u32 == 0 {
+            return ask(self.facts.base.noop()).is_ok();
+        }
+        // Completes after all that the queue had taken before, and a queue that
+        // was reset holds nothing.
+        match ask(self.facts.base.drain()) {
+            Ok(()) => self.drained(lost),
+            // Queues may be configured to take no Drain.
+            Err(Failure::Refused(_)) => ask(self.facts.base.noop()).is_ok(),
+            Err(_) => false,
+        }
     }
 
     /// Whether it may be submitted to.
@@ -259,6 +331,12 @@ impl Routes {
             decompress: Tiers::new(fleet, package, |facts| facts.decompresses),
             turn: cpu,
         }
+    }
+
+    /// Whether any queue may be submitted to.
+    pub(crate) fn is_any_usable(&self, fleet: &Fleet) -> bool {
+        let mut tiers = [&self.compress, &self.decompress].into_iter();
+        tiers.any(|tiers| tiers.pick(fleet, 0).is_some())
     }
 
     /// How many queues of the own package compress.

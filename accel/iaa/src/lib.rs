@@ -19,6 +19,7 @@ pub mod dma;
 pub mod fleet;
 pub mod lane;
 pub mod probe;
+mod pulse;
 pub mod recipe;
 mod single;
 pub mod tables;

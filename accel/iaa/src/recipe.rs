@@ -43,6 +43,12 @@ impl Base {
         Descriptor::new(Opcode::NOOP, op::CRAV | op::RCR)
     }
 
+    /// A Drain, which completes after all that its queue has taken before.
+    #[must_use]
+    pub fn drain(self) -> Descriptor {
+        Descriptor::new(Opcode::DRAIN, op::CRAV | op::RCR)
+    }
+
     /// One-shot Compress with the tables and the header bits of an AECS.
     #[must_use]
     pub fn compress(self) -> Descriptor {
@@ -93,7 +99,11 @@ impl Base {
     pub fn decompress_canned(self, aecs_bytes: usize) -> Descriptor {
         let flags = self.op_flags | op::READ_SRC2_AECS;
         let mut descriptor = Descriptor::new(Opcode::DECOMPRESS, flags);
-        descriptor.flags = decompress::ENABLE | decompress::FLUSH | decompress::STOP_ON_EOB;
+        // As for other pages: without its end of block, a page was cut short.
+        descriptor.flags = decompress::ENABLE
+            | decompress::FLUSH
+            | decompress::STOP_ON_EOB
+            | decompress::CHECK_EOB;
         descriptor.src2_len = aecs_bytes as u32;
         descriptor
     }

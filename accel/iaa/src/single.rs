@@ -81,41 +81,68 @@ impl<'a> Single<'a> {
 
     /// Submits and waits. On a failure after which the device may still write,
     /// the region is leaked.
-    pub(crate) fn run(self, mut descriptor: Descriptor) -> Result<(Self, Completion), Failure> {
-        descriptor.completion = self.region.address(0);
-        // SAFETY: no descriptor is in flight: each is waited for here.
-        unsafe { self.region.clear(0) };
-        let bytes = descriptor.to_bytes();
-        let mut tries = 0;
-        loop {
-            // SAFETY: all that these descriptors name lies in the region or
-            // is only read,
-            // which stays mapped until they have completed, or for good.
-            match unsafe { self.portal.submit(&bytes) } {
-                Submission::Accepted => break,
-                Submission::Gone => return Err(Failure::Gone),
-                Submission::Retry if tries < TRIES => tries += 1,
-                Submission::Retry => return Err(Failure::Busy),
-            }
-            std::thread::yield_now();
-        }
-        let mut round = 0;
-        while self.region.poll(0).is_none() {
-            if self.clock.now() >= self.deadline {
+    pub(crate) fn run(self, descriptor: Descriptor) -> Result<(Self, Completion), Failure> {
+        let answer = exchange(
+            self.portal,
+            (&self.region, 0),
+            self.clock,
+            self.deadline,
+            descriptor,
+        );
+        match answer {
+            Ok(completion) => Ok((self, completion)),
+            Err(Failure::Silent(_)) => {
                 let patience = self.patience;
                 self.region.leak();
-                return Err(Failure::Silent(patience));
+                Err(Failure::Silent(patience))
             }
-            self.clock
-                .wait(round, self.region.watched(0), self.deadline);
-            round += 1;
+            Err(failure) => Err(failure),
         }
-        // SAFETY: the status was seen, and nothing else names the record.
-        let completion = unsafe { self.region.record(0) };
-        if completion.status() == Status::SUCCESS {
-            Ok((self, completion))
-        } else {
-            Err(Failure::Refused(completion))
+    }
+}
+
+/// Submits a descriptor with its record at this place, and waits. All else that
+/// it names lies in the region too, which stays mapped until it has completed:
+/// after [`Failure::Silent`], for good.
+pub(crate) fn exchange(
+    portal: &dyn Portal,
+    (region, record): (&Region, usize),
+    clock: &dyn Clock,
+    deadline: u64,
+    mut descriptor: Descriptor,
+) -> Result<Completion, Failure> {
+    descriptor.completion = region.address(record);
+    // SAFETY: no descriptor in flight names the record: each is waited for
+    // here, and one that was given up keeps its record.
+    unsafe { region.clear(record) };
+    let bytes = descriptor.to_bytes();
+    let start = clock.now();
+    let mut tries = 0;
+    loop {
+        // SAFETY: as the caller sees to, all that it names lies in the region,
+        // which stays mapped, or is only read.
+        match unsafe { portal.submit(&bytes) } {
+            Submission::Accepted => break,
+            Submission::Gone => return Err(Failure::Gone),
+            Submission::Retry if tries < TRIES => tries += 1,
+            Submission::Retry => return Err(Failure::Busy),
         }
+        std::thread::yield_now();
+    }
+    let mut round = 0;
+    while region.poll(record).is_none() {
+        let now = clock.now();
+        if now >= deadline {
+            return Err(Failure::Silent(Duration::from_nanos(now - start)));
+        }
+        clock.wait(round, region.watched(record), deadline);
+        round += 1;
+    }
+    // SAFETY: the status was seen, and nothing else names the record.
+    let completion = unsafe { region.record(record) };
+    if completion.status() == Status::SUCCESS {
+        Ok(completion)
+    } else {
+        Err(Failure::Refused(completion))
     }
 }

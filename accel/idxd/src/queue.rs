@@ -137,15 +137,8 @@ impl OpenQueue {
     /// # Safety
     /// As for [`Portal::submit`], for each that was taken.
     unsafe fn write(&self, descriptors: &[[u8; 64]]) -> (usize, Submission) {
-        match (&self.file).write(descriptors.as_flattened()) {
-            Ok(bytes) if bytes < descriptors.len() * Descriptor::BYTES => {
-                (bytes / Descriptor::BYTES, Submission::Retry)
-            }
-            Ok(_) => (descriptors.len(), Submission::Accepted),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => (0, Submission::Retry),
-            Err(error) if error.kind() == ErrorKind::Interrupted => (0, Submission::Retry),
-            Err(_) => (0, Submission::Gone),
-        }
+        let written = (&self.file).write(descriptors.as_flattened());
+        Submission::of_write(written, descriptors.len())
     }
 }
 

@@ -38,8 +38,7 @@ struct Context {
 
 impl Context {
     fn new(compressor: Boxed) -> Self {
-        let mut memory = compressor.memory();
-        memory.rest += size_of::<CachePadded<Slot>>();
+        let memory = compressor.memory();
         Self {
             compressor: Mutex::new(compressor),
             memory,
@@ -232,11 +231,10 @@ impl Contexts {
         (contexts, spares)
     }
 
-    /// Bytes of the table that the contexts hang in.
+    /// Bytes of the table that the contexts hang in, with their locks and
+    /// counters: there is a slot for every possible CPU from the start.
     pub(crate) fn table_bytes(&self) -> usize {
-        let made = self.made().count();
-        // A made context counts its own slot.
-        size_of::<Self>() + (self.slots.len() - made) * size_of::<CachePadded<Slot>>()
+        size_of::<Self>() + size_of_val(&*self.slots)
     }
 
     fn made(&self) -> impl Iterator<Item = &Context> {

@@ -156,7 +156,7 @@ impl Lane {
                 tally.add(Count::PageFaults, 1);
                 if state.faults < self.settings.faults_most {
                     self.touch(slot, completion);
-                    self.start_over(slot);
+                    self.start_over(batch, slot, Reason::PageFault);
                 } else {
                     self.refuse(batch, slot, Reason::PageFault);
                 }
@@ -165,7 +165,7 @@ impl Lane {
                 if state.faults < self.settings.faults_most =>
             {
                 tally.add(Count::Errors, 1);
-                self.start_over(slot);
+                self.start_over(batch, slot, Reason::DeviceError);
             }
             // What is wrong with the data of a page is not the queue's fault;
             // that its own output does not decompress is.
@@ -194,11 +194,21 @@ impl Lane {
     }
 
     /// Submits the page from its first stage on.
-    fn start_over(&mut self, slot: usize) {
+    fn start_over<'p>(&mut self, batch: &mut impl Batch<'p>, slot: usize, reason: Reason) {
         self.slots[slot].faults += 1;
         if self.slots[slot].stage != Stage::Decompress {
+            let mut link = self.slots[slot].link;
+            if !self.fleet.links()[usize::from(link)].facts().compresses {
+                // It verified what another one had compressed.
+                let Some(other) = self.routes.for_compress(&self.fleet) else {
+                    self.refuse(batch, slot, reason);
+                    return;
+                };
+                link = other;
+            }
+            self.slots[slot].link = link;
             self.slots[slot].coded = false;
-            self.slots[slot].stage = self.first_stage(slot, self.slots[slot].link);
+            self.slots[slot].stage = self.first_stage(slot, link);
         }
         self.again(slot);
     }
@@ -306,6 +316,7 @@ impl Lane {
     /// Lets time pass, and gives up what took too long.
     #[cold]
     pub(super) fn wait<'p>(&mut self, batch: &mut impl Batch<'p>, round: u32) {
+        self.find();
         let now = self.fleet.clock().now();
         let mut until = u64::MAX;
         let mut late: Slots = 0;
@@ -316,7 +327,8 @@ impl Lane {
             if self.slots[slot].deadline == 0 {
                 self.slots[slot].deadline = now.saturating_add(self.patience()).max(1);
             }
-            if now >= self.slots[slot].deadline {
+            // It may have completed since it was looked at, before `now`.
+            if now >= self.slots[slot].deadline && self.memory.poll(slot).is_none() {
                 late |= bit(slot);
             }
             until = until.min(self.slots[slot].deadline);
@@ -345,75 +357,128 @@ impl Lane {
         self.lost |= bit(slot);
         let number = usize::from(self.slots[slot].link);
         self.tallies[number].add(Count::Timeouts, 1);
-        self.fleet.links()[number].failed(self.fleet.clock());
+        let link = &self.fleet.links()[number];
+        self.slots[slot].drained = link.lost(self.fleet.clock());
+        link.failed(self.fleet.clock());
     }
 
-    /// Takes up again what was lost and has been answered since, and what a
-    /// call that did not end left behind.
-    #[cold]
-    pub(super) fn clean_up(&mut self) {
-        // Nobody waits for these pages any more.
-        self.free |= self.waiting;
-        self.waiting = 0;
-        self.lost |= self.flying;
-        self.flying = 0;
+    /// Takes up again what was lost and has completed since, or never will
+    /// because its queue holds it no more.
+    fn find(&mut self) {
         let mut todo = self.lost;
         while todo != 0 {
             let slot = todo.trailing_zeros() as usize;
             todo &= !bit(slot);
+            let number = usize::from(self.slots[slot].link);
+            let (link, tally) = (&self.fleet.links()[number], &self.tallies[number]);
+            let drained = self.slots[slot].drained;
             if self.memory.poll(slot).is_some() {
-                self.lost &= !bit(slot);
-                self.free |= bit(slot);
-                let number = usize::from(self.slots[slot].link);
-                self.fleet.links()[number].return_credits(1);
+                tally.add(Count::Completed, 1);
+                link.found(drained);
+            } else if !link.is_drained_since(drained) {
+                continue;
+            }
+            self.lost &= !bit(slot);
+            self.free |= bit(slot);
+        }
+    }
+
+    /// Takes up again what was lost and has been answered since, and sees to it
+    /// that there is a slot.
+    #[cold]
+    pub(super) fn clean_up(&mut self) {
+        self.find();
+        if self.free == 0 && self.routes.is_any_usable(&self.fleet) {
+            // Asking may have drained a queue.
+            self.find();
+            if self.free == 0 && !self.renew() {
+                self.have_drained();
             }
         }
-        if self.free == 0 {
-            self.renew();
+    }
+
+    /// Ends a call whose sink panicked: nobody waits for its pages any more, but
+    /// while they fly the device reads the caller's memory, and they hold
+    /// entries of queues.
+    #[cold]
+    pub(super) fn abandon(&mut self) {
+        self.free |= self.waiting;
+        self.waiting = 0;
+        self.settle();
+        while self.flying != 0 {
+            self.lose(self.flying.trailing_zeros() as usize);
+        }
+    }
+
+    /// Lets what flies land, for a while.
+    fn settle(&mut self) {
+        let until = self.fleet.clock().now().saturating_add(self.patience());
+        let mut round = 0;
+        while self.flying != 0 {
+            let mut todo = self.flying;
+            while todo != 0 {
+                let slot = todo.trailing_zeros() as usize;
+                todo &= !bit(slot);
+                if self.memory.poll(slot).is_some() {
+                    self.landed(slot);
+                    self.free |= bit(slot);
+                }
+            }
+            if self.flying == 0 || self.fleet.clock().now() >= until {
+                return;
+            }
+            let watched = self.memory.watched(self.flying.trailing_zeros() as usize);
+            self.fleet.clock().wait(round, watched, until);
+            round += 1;
         }
     }
 
     /// With every slot lost, others are made, a few times; the lost ones stay
     /// where the device may write them.
-    fn renew(&mut self) {
-        if self.memory.renew() {
-            // Their entries in queues that we count are lost with them.
+    fn renew(&mut self) -> bool {
+        let renewed = self.memory.renew();
+        if renewed {
             self.lost = 0;
             self.free = super::bits(0, self.slots.len());
+        }
+        renewed
+    }
+
+    /// Puts the queues aside that have the lost slots: they are drained before
+    /// they are taken up again, and that is how the slots come back.
+    fn have_drained(&self) {
+        let mut todo = self.lost;
+        while todo != 0 {
+            let slot = todo.trailing_zeros() as usize;
+            todo &= !bit(slot);
+            let link = &self.fleet.links()[usize::from(self.slots[slot].link)];
+            if !link.is_aside() {
+                link.put_aside(self.fleet.clock());
+            }
         }
     }
 }
 
 impl Drop for Lane {
-    /// Waits a moment for what flies; what has not landed then keeps its
+    /// Waits a moment for what was lost; what has not landed then keeps its
     /// memory for good.
     fn drop(&mut self) {
         if !self.memory.is_here() {
             return;
         }
-        let clock = self.fleet.clock();
-        let until = clock.now().saturating_add(self.patience());
-        let mut open = self.flying | self.lost;
+        let until = self.fleet.clock().now().saturating_add(self.patience());
         let mut round = 0;
-        while open != 0 {
-            let mut todo = open;
-            while todo != 0 {
-                let slot = todo.trailing_zeros() as usize;
-                todo &= !bit(slot);
-                if self.memory.poll(slot).is_some() {
-                    open &= !bit(slot);
-                    let number = usize::from(self.slots[slot].link);
-                    self.fleet.links()[number].return_credits(1);
-                }
-            }
-            if open == 0 || clock.now() >= until {
+        loop {
+            self.find();
+            let clock = self.fleet.clock();
+            if self.lost == 0 || clock.now() >= until {
                 break;
             }
-            let watched = self.memory.watched(open.trailing_zeros() as usize);
+            let watched = self.memory.watched(self.lost.trailing_zeros() as usize);
             clock.wait(round, watched, until);
             round += 1;
         }
-        if open != 0 {
+        if self.lost != 0 {
             self.memory.leak();
         }
     }

@@ -186,6 +186,15 @@ impl Memory {
         unsafe { self.region().slice(self.dst_at(slot), len.min(self.unit)) }
     }
 
+    /// The slot's buffer, to be written.
+    ///
+    /// # Safety
+    /// The slot is not in flight, and will not be while the slice is used.
+    pub(super) unsafe fn room(&mut self, slot: usize) -> &mut [u8] {
+        // SAFETY: the caller's promise, and nobody else borrows this lane.
+        unsafe { self.region().slice_mut(self.dst_at(slot), self.unit) }
+    }
+
     /// # Safety
     /// The pass that writes it has completed.
     pub(super) unsafe fn histogram(&self, slot: usize) -> Histogram {

@@ -4,9 +4,10 @@
 //! A slot is a destination buffer, a completion record and a descriptor, and is
 //! in one of four states: *free*; *waiting* for room in a queue; *flying*, so
 //! that the device may write it; *lost*, when the device did not answer in time:
-//! it may still write, so the slot stays out of use until it has. What state a
-//! slot is in lies in the lane, not on the stack of the call: a panic in the
-//! caller's sink leaves a lane that the next call can use.
+//! it may still write, so the slot stays out of use until it has, or its queue
+//! has been drained. What state a slot is in lies in the lane, not on the stack
+//! of the call: a panic in the caller's sink leaves a lane that the next call can
+//! use, once what flew has landed.
 
 #![expect(unsafe_code, reason = "submitting lends memory to the device")]
 
@@ -91,8 +92,9 @@ pub trait Batch<'p> {
     /// How many more come, roughly.
     fn left(&self) -> usize;
 
-    /// The next page; `None` if there is no more.
-    fn next(&mut self) -> Option<Input<'p>>;
+    /// The next page; `None` if there is no more. `room` is a page's worth of
+    /// bytes to be used until this returns, or nothing if there is none to lend.
+    fn next(&mut self, room: &mut [u8]) -> Option<Input<'p>>;
 
     /// What became of a page. On [`ControlFlow::Break`] no more is asked for,
     /// and nothing more is told.
@@ -157,6 +159,8 @@ struct Slot {
     faults: u8,
     /// When it is given up, in the clock's time; 0 while nobody has waited.
     deadline: u64,
+    /// Of a lost slot, what its queue said then.
+    drained: u32,
     /// What a page to be verified has become: bytes and checksum.
     packed: u32,
     crc: u32,
@@ -174,6 +178,7 @@ impl Slot {
         refusals: 0,
         faults: 0,
         deadline: 0,
+        drained: 0,
         packed: 0,
         crc: 0,
     };
@@ -318,13 +323,17 @@ impl Lane {
     }
 
     fn run<'p>(&mut self, batch: &mut impl Batch<'p>, way: Way) {
+        Landing(self).0.work_through(batch, way);
+    }
+
+    fn work_through<'p>(&mut self, batch: &mut impl Batch<'p>, way: Way) {
         self.stopped = false;
-        if !self.memory.is_here() {
-            // A child of the process that made the lane.
+        if !self.memory.is_here() || !self.shared.is_here() {
+            // A child of the process that made the lane, or what it reads.
             self.refuse_all(batch);
             return;
         }
-        if self.flying | self.waiting | self.lost != 0 {
+        if self.lost != 0 {
             self.clean_up();
         }
         let mut feeding = true;
@@ -342,6 +351,10 @@ impl Lane {
                 self.launch_waiting(batch);
             }
             if self.flying == 0 {
+                if self.waiting == 0 && feeding && self.free == 0 {
+                    // Every slot is lost.
+                    self.clean_up();
+                }
                 if self.waiting == 0 && (!feeding || self.free == 0) {
                     break;
                 }
@@ -355,7 +368,6 @@ impl Lane {
             }
         }
         if feeding {
-            // Every slot is lost.
             self.refuse_all(batch);
         }
     }
@@ -374,7 +386,10 @@ impl Lane {
         let mut link = None;
         let mut given = 0;
         while self.free != 0 {
-            let Some(input) = batch.next() else {
+            let slot = self.free.trailing_zeros() as usize;
+            // SAFETY: the slot is free, and stays so until this returns.
+            let room = unsafe { self.memory.room(slot) };
+            let Some(input) = batch.next(room) else {
                 return false;
             };
             if given == 0 || given % in_a_row.max(1) == 0 {
@@ -391,7 +406,6 @@ impl Lane {
                 }
                 continue;
             };
-            let slot = self.free.trailing_zeros() as usize;
             self.free &= !bit(slot);
             self.waiting |= bit(slot);
             self.slots[slot] = Slot {
@@ -469,10 +483,11 @@ impl Lane {
         // SAFETY: the descriptors were prepared for these slots, which belong
         // to nobody else now and are not touched until they have completed:
         // they fly, and stay in that state or in `lost` until their records say
-        // so. The memory they name is this lane's, and leaks rather than be
-        // freed while any is open. Sources are the caller's pages: read while
-        // this call runs; should the device read one after that, it is because
-        // it was given up, and what comes of it goes to a buffer that is lost.
+        // so, or their queue was drained. The memory they name is this lane's,
+        // and leaks rather than be freed while any is open. Sources are the
+        // caller's pages: read while this call runs; should the device read one
+        // after that, it is because it was given up, and what comes of it goes
+        // to a buffer that is lost.
         // AECS that are only read live as long as the lane.
         let (taken, submission) = unsafe { link.portal().submit_burst(Line::bytes(burst)) };
         if taken < allowed {
@@ -546,7 +561,7 @@ impl Lane {
     #[cold]
     fn refuse_all<'p>(&mut self, batch: &mut impl Batch<'p>) {
         while !self.stopped {
-            let Some(input) = batch.next() else {
+            let Some(input) = batch.next(&mut []) else {
                 return;
             };
             self.tell(batch, input.index, Answer::Failed(Reason::Gone));
@@ -555,6 +570,17 @@ impl Lane {
 
     fn patience(&self) -> u64 {
         nanoseconds(self.settings.patience)
+    }
+}
+
+/// Sees to it that nothing flies when a call ends, by a panic too.
+struct Landing<'l>(&'l mut Lane);
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        if self.0.flying | self.0.waiting != 0 && self.0.memory.is_here() {
+            self.0.abandon();
+        }
     }
 }
 

@@ -124,6 +124,11 @@ impl Shared {
         Ok(self)
     }
 
+    /// Whether it is part of this process, not of a parent's.
+    pub(super) fn is_here(&self) -> bool {
+        self.region.is_here()
+    }
+
     pub(super) fn writer_address(&self) -> u64 {
         self.region.address(WRITER)
     }

@@ -172,7 +172,7 @@ impl<'p> Batch<'p> for List<'p> {
         self.pages.len() - self.next
     }
 
-    fn next(&mut self) -> Option<Input<'p>> {
+    fn next(&mut self, _room: &mut [u8]) -> Option<Input<'p>> {
         let index = self.next;
         let bytes = self.pages.get(index)?;
         self.next += 1;

@@ -238,6 +238,8 @@ impl State {
     /// All that is due until then. The lock is held meanwhile, so that two
     /// threads that wait see things happen in their order.
     fn happen_until(&mut self, until: u64) {
+        // What a reset has made a queue forget holds its entry no longer.
+        self.stuck.retain(|stuck| !stuck.work().is_gone());
         while let Some(entry) = self.due.first_entry() {
             let (due, _) = *entry.key();
             if due > until {

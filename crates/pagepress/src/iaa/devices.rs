@@ -64,8 +64,11 @@ impl Devices {
         })
     }
 
+    /// Portals of the caller's own making, for tests and studies. What is done
+    /// through them counts as [modelled](PerformedBy::Modelled).
     #[cfg(feature = "model")]
-    pub(super) fn modelled(queues: Vec<(Facts, Box<dyn Portal>)>, clock: Arc<dyn Clock>) -> Self {
+    #[must_use]
+    pub fn of_portals(queues: Vec<(Facts, Box<dyn Portal>)>, clock: Arc<dyn Clock>) -> Self {
         Self {
             fleet: Arc::new(Fleet::new(queues, clock)),
             performed_by: PerformedBy::Modelled,

@@ -11,6 +11,7 @@ use pagepress_model::faults::{Counts, Faults, Faulty, Plan};
 use pagepress_model::memory::Trusting;
 use pagepress_model::profile::{Profile, QueueConfig};
 use pagepress_model::time::{Costs, Timeline};
+use pagepress_model::write::ByWrite;
 use std::sync::Arc;
 
 /// Which generation of the device is modelled.
@@ -22,6 +23,18 @@ pub enum Generation {
     One,
     /// Granite Rapids.
     Two,
+}
+
+/// How descriptors reach a modelled queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Submission {
+    /// By an instruction to the mapped portal: ENQCMD or MOVDIR64B.
+    #[default]
+    Portal,
+    /// By `write(2)`, a burst in one call, as where a process may not map
+    /// portals.
+    Write,
 }
 
 /// A software model of IAA devices, faithful to the descriptor and the
@@ -38,6 +51,8 @@ pub struct Model {
     pub entries: u16,
     /// Whether queues are dedicated instead of shared.
     pub dedicated: bool,
+    /// How descriptors reach the queues.
+    pub submission: Submission,
     /// Whether queues let descriptors wait for page faults.
     pub block_on_fault: bool,
     /// Whether operations take the time that others have measured on devices,
@@ -54,6 +69,7 @@ impl Default for Model {
             devices: 1,
             entries: 128,
             dedicated: false,
+            submission: Submission::Portal,
             block_on_fault: true,
             timed: false,
             faults: Plan::default(),
@@ -168,6 +184,10 @@ impl Devices {
                 let queue = timeline.device(device.clone(), costs).queue(0);
                 Box::new(Faulty::new(queue, &faults))
             };
+            let portal = match model.submission {
+                Submission::Portal => portal,
+                Submission::Write => Box::new(ByWrite::new(portal)),
+            };
             (facts, portal)
         });
         let queues: Vec<_> = queues.collect();
@@ -181,6 +201,6 @@ impl Devices {
             faults,
             devices,
         };
-        (Self::modelled(queues, clock), modelled)
+        (Self::of_portals(queues, clock), modelled)
     }
 }

@@ -1,5 +1,7 @@
 //! What the library promises, whatever the backend and whatever the page.
 
 mod conformance;
+mod memory;
 mod pages;
 mod properties;
+mod subject;

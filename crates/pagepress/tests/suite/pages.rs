@@ -1,21 +1,6 @@
 //! Pages of every kind, for all tests to draw from.
 
-use pagepress::{Backend, Codec, Pool, UnitSize};
-
-/// A software pool of this codec with everything else at its default.
-pub(crate) fn pool(codec: Codec) -> Pool {
-    Pool::builder()
-        .backend(Backend::Software)
-        .codec(codec)
-        .build()
-        .expect("the codec is built")
-}
-
-/// As [`pool`], for pages of `unit` bytes.
-pub(crate) fn pool_of(codec: Codec, unit: UnitSize) -> Pool {
-    let builder = Pool::builder().backend(Backend::Software).codec(codec);
-    builder.unit_size(unit).build().expect("the codec is built")
-}
+use pagepress::UnitSize;
 
 /// Every unit size.
 pub(crate) fn units() -> impl Iterator<Item = UnitSize> {

@@ -1,10 +1,10 @@
 //! Whatever a page holds, it comes back.
 
-use crate::pages::{pool_of, units};
-use pagepress::{Codec, Pool, Stored, StoredBuf, UnitSize};
+use crate::pages::units;
+use crate::subject::{self, Subject};
+use pagepress::{Pool, Stored, StoredBuf};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use std::collections::HashMap;
 
 /// One step in filling a page.
 #[derive(Debug, Clone)]
@@ -57,29 +57,28 @@ fn batches() -> impl Strategy<Value = (usize, Vec<Vec<Step>>)> {
 }
 
 #[test]
-fn any_page_comes_back() {
-    let units: Vec<UnitSize> = units().collect();
-    let pools: HashMap<(Codec, usize), Pool> = Codec::ALL
-        .into_iter()
-        .flat_map(|codec| {
-            units
-                .iter()
-                .enumerate()
-                .map(move |(u, &unit)| ((codec, u), pool_of(codec, unit)))
-        })
-        .collect();
+fn any_page_comes_back_from_software() {
+    any_page_comes_back(&subject::software(), 300);
+}
+
+/// Fewer, for the model takes its time.
+#[test]
+fn any_page_comes_back_from_devices() {
+    any_page_comes_back(&subject::devices(), 60);
+}
+
+fn any_page_comes_back(subjects: &[Subject], cases: u32) {
+    let units: Vec<usize> = units().map(|unit| unit.bytes()).collect();
+    let pools: Vec<Vec<Pool>> = subjects.iter().map(subject::pools).collect();
     let mut runner = TestRunner::new(Config {
-        cases: 300,
+        cases,
         failure_persistence: None,
         ..Config::default()
     });
     let result = runner.run(&batches(), |(u, recipes)| {
-        let pages: Vec<Vec<u8>> = recipes
-            .iter()
-            .map(|steps| page(units[u].bytes(), steps))
-            .collect();
-        for codec in Codec::ALL {
-            let pool = &pools[&(codec, u)];
+        let pages: Vec<Vec<u8>> = recipes.iter().map(|steps| page(units[u], steps)).collect();
+        for (subject, pools) in subjects.iter().zip(&pools) {
+            let pool = &pools[u];
             let mut store: Vec<Option<StoredBuf>> = vec![None; pages.len()];
             pool.compress_batch(&pages, |i, outcome| {
                 store[i] = Some(
@@ -99,7 +98,7 @@ fn any_page_comes_back() {
             }
             let mut same = true;
             pool.decompress_batch(&stored, |i, page| same &= page == Ok(&pages[i][..]));
-            prop_assert!(same, "{codec}");
+            prop_assert!(same, "{subject:?}");
         }
         Ok(())
     });

@@ -233,7 +233,7 @@ impl<'p> Batch<'p> for GoingIn<'_, 'p, '_> {
     }
 
     #[inline]
-    fn next(&mut self) -> Option<Input<'p>> {
+    fn next(&mut self, _room: &mut [u8]) -> Option<Input<'p>> {
         while !self.stopped && self.next < self.pages.len() {
             let index = self.next;
             self.next += 1;
@@ -312,7 +312,7 @@ impl<'p> ComingOut<'_, 'p, '_> {
 
     /// Looks through the next pages; whether there were any. What needs no
     /// codec is delivered at once.
-    fn look_ahead(&mut self) -> bool {
+    fn look_ahead(&mut self, lent: &mut [u8]) -> bool {
         let from = self.ahead;
         let end = (from + WINDOW).min(self.pages.len());
         (self.from, self.ahead) = (from, end);
@@ -321,7 +321,7 @@ impl<'p> ComingOut<'_, 'p, '_> {
             if self.stopped {
                 return false;
             }
-            let flow = self.sort_in(index, (index - from) as u8);
+            let flow = self.sort_in(index, (index - from) as u8, lent);
             let _ = self.told(flow);
         }
         let pages = self.pages;
@@ -333,7 +333,7 @@ impl<'p> ComingOut<'_, 'p, '_> {
         end > from
     }
 
-    fn sort_in(&mut self, index: usize, number: u8) -> ControlFlow<()> {
+    fn sort_in(&mut self, index: usize, number: u8, lent: &mut [u8]) -> ControlFlow<()> {
         let rules = self.leased.rules;
         let unit = rules.unit.bytes();
         let stored = &self.pages[index];
@@ -358,11 +358,14 @@ impl<'p> ComingOut<'_, 'p, '_> {
                     page::fill(room, word);
                     return self.delivery.same_filled(index, Decompressed::InRoom);
                 }
-                let software = match self.leased.get() {
-                    Ok(software) => software,
-                    Err(error) => return self.delivery.failed(index, error),
+                let room = if lent.len() == unit {
+                    lent
+                } else {
+                    match self.leased.get() {
+                        Ok(software) => software.room(unit),
+                        Err(error) => return self.delivery.failed(index, error),
+                    }
                 };
-                let room = software.room(unit);
                 page::fill(room, word);
                 self.delivery.same_filled(index, Decompressed::At(room))
             }
@@ -427,7 +430,7 @@ impl<'p> Batch<'p> for ComingOut<'_, 'p, '_> {
         self.pages.len() - self.ahead + (self.to - self.taken)
     }
 
-    fn next(&mut self) -> Option<Input<'p>> {
+    fn next(&mut self, lent: &mut [u8]) -> Option<Input<'p>> {
         loop {
             if self.stopped {
                 return None;
@@ -442,7 +445,7 @@ impl<'p> Batch<'p> for ComingOut<'_, 'p, '_> {
                     canned: page.tables().is_some(),
                 });
             }
-            if !self.look_ahead() {
+            if !self.look_ahead(lent) {
                 return None;
             }
         }

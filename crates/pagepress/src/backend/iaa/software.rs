@@ -100,8 +100,13 @@ impl Software {
     ) -> Result<(), Corrupt> {
         match &mut self.joined {
             Some(joined) if canned => {
+                let slack = joined.slack();
                 let whole = joined.join(bytes).ok_or(Corrupt::LongPage)?;
-                self.codec.decompress(whole, page)
+                let read = self.codec.decompress_prefix(whole, page)?;
+                if read + slack < whole.len() {
+                    return Err(Corrupt::TrailingBytes);
+                }
+                Ok(())
             }
             _ => self.codec.decompress(bytes, page),
         }
