@@ -6,7 +6,9 @@
 
 pub mod contenders;
 pub mod device;
+pub mod null;
 pub mod rivals;
+pub mod ticks;
 
 use std::env;
 use std::fs;

@@ -109,6 +109,11 @@ pub struct Completion {
 }
 
 impl Completion {
+    /// Where [`output_size`](Self::output_size) lies in a record.
+    pub const OUTPUT_SIZE: usize = 24;
+    /// Where [`crc`](Self::crc) does.
+    pub const CRC: usize = 32;
+
     /// The status without the bit for write faults.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -134,10 +139,10 @@ impl Completion {
             bytes_completed: u32_at(4),
             fault_addr: u64_at(8),
             invalid_flags: u32_at(16),
-            output_size: u32_at(24),
+            output_size: u32_at(Self::OUTPUT_SIZE),
             output_bits: bytes[28],
             xor: u16_at(30),
-            crc: u32_at(32),
+            crc: u32_at(Self::CRC),
             crc64: u64_at(40),
         }
     }
@@ -151,10 +156,10 @@ impl Completion {
         put(4, &self.bytes_completed.to_le_bytes());
         put(8, &self.fault_addr.to_le_bytes());
         put(16, &self.invalid_flags.to_le_bytes());
-        put(24, &self.output_size.to_le_bytes());
+        put(Self::OUTPUT_SIZE, &self.output_size.to_le_bytes());
         put(28, &[self.output_bits]);
         put(30, &self.xor.to_le_bytes());
-        put(32, &self.crc.to_le_bytes());
+        put(Self::CRC, &self.crc.to_le_bytes());
         put(40, &self.crc64.to_le_bytes());
         bytes
     }

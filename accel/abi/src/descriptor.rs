@@ -110,6 +110,14 @@ impl Descriptor {
         put(60, &self.elements.to_le_bytes());
         bytes
     }
+
+    /// Changes [`src1`](Self::src1) and [`src1_len`](Self::src1_len) in the bytes
+    /// of a descriptor, for clients that keep all the rest.
+    #[inline]
+    pub fn put_src1(bytes: &mut [u8; Self::BYTES], address: u64, len: u32) {
+        bytes[16..24].copy_from_slice(&address.to_le_bytes());
+        bytes[32..36].copy_from_slice(&len.to_le_bytes());
+    }
 }
 
 impl fmt::Debug for Descriptor {
@@ -163,5 +171,13 @@ mod tests {
         assert_eq!(descriptor.opcode(), Opcode(8));
         assert_eq!(descriptor.op_flags(), 0x07_06_05);
         assert_eq!(descriptor.src2, 0x302F_2E2D_2C2B_2A29);
+        let mut changed = bytes;
+        Descriptor::put_src1(&mut changed, 5, 6);
+        let expected = Descriptor {
+            src1: 5,
+            src1_len: 6,
+            ..descriptor
+        };
+        assert_eq!(Descriptor::from_bytes(&changed), expected);
     }
 }

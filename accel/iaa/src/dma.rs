@@ -90,6 +90,7 @@ impl Region {
     /// # Panics
     /// If the region has no such byte.
     #[must_use]
+    #[inline]
     pub fn address(&self, at: usize) -> u64 {
         assert!(at < self.len, "byte {at} of {}", self.len);
         self.base.as_ptr().addr() as u64 + at as u64
@@ -102,6 +103,7 @@ impl Region {
         self.made_in == forks()
     }
 
+    #[inline]
     fn range(&self, at: usize, len: usize) -> *mut u8 {
         let fits = at.checked_add(len).is_some_and(|end| end <= self.len);
         assert!(fits, "{len} bytes from {at} of {}", self.len);
@@ -137,6 +139,22 @@ impl Region {
         unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
     }
 
+    /// Copies out four bytes, little-endian.
+    ///
+    /// # Safety
+    /// Nobody writes these bytes meanwhile.
+    ///
+    /// # Panics
+    /// If they lie outside.
+    #[must_use]
+    #[inline]
+    pub unsafe fn dword(&self, at: usize) -> u32 {
+        let from = self.range(at, 4).cast::<[u8; 4]>();
+        // SAFETY: inside the mapping, and byte arrays have no alignment; the
+        // caller promises that nobody writes.
+        u32::from_le_bytes(unsafe { from.read() })
+    }
+
     /// Bytes that nobody writes for as long as the slice lives.
     ///
     /// # Safety
@@ -146,6 +164,7 @@ impl Region {
     /// # Panics
     /// If they lie outside.
     #[must_use]
+    #[inline]
     pub unsafe fn slice(&self, at: usize, len: usize) -> &[u8] {
         let from = self.range(at, len);
         // SAFETY: inside the mapping, which lives as long as `self`; the
@@ -176,6 +195,7 @@ impl Region {
     /// # Panics
     /// If the record lies outside.
     #[must_use]
+    #[inline]
     pub fn poll(&self, record: usize) -> Option<u8> {
         // SAFETY: inside the mapping, and bytes have no alignment. Devices
         // write a status at once, and this program only atomically or while no
@@ -203,6 +223,7 @@ impl Region {
     ///
     /// # Panics
     /// If the record lies outside.
+    #[inline]
     pub unsafe fn clear(&self, record: usize) {
         // SAFETY: as for `poll`.
         let status = unsafe { AtomicU8::from_ptr(self.range(record, 1)) };

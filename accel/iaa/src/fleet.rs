@@ -288,35 +288,38 @@ pub(crate) struct Routes {
     compress: Tiers,
     /// Of the own package, the own one first.
     decompress: Tiers,
-    turn: usize,
+    turn: u32,
+    /// Where this context's own queue is.
+    home: u32,
 }
 
+/// Queues in the order of their packages: near ones, then the others.
 #[derive(Debug)]
 struct Tiers {
-    near: Box<[u16]>,
-    far: Box<[u16]>,
+    order: Box<[u16]>,
+    near: u16,
 }
 
 impl Tiers {
     fn new(fleet: &Fleet, package: Option<u32>, of: impl Fn(&Facts) -> bool) -> Self {
-        let all = || {
-            fleet
-                .links
-                .iter()
-                .zip(0..)
-                .filter(|(link, _)| of(&link.facts))
-        };
         let is_near = |link: &Link| package.is_none() || link.facts.package == package;
+        let tier = |near: bool| {
+            let links = fleet.links.iter().zip(0..);
+            let fits = |(link, _): &(&Link, u16)| of(&link.facts) && is_near(link) == near;
+            links.filter(fits).map(|(_, i)| i).collect::<Vec<u16>>()
+        };
+        let (near, far) = (tier(true), tier(false));
         Self {
-            near: all().filter(|(l, _)| is_near(l)).map(|(_, i)| i).collect(),
-            far: all().filter(|(l, _)| !is_near(l)).map(|(_, i)| i).collect(),
+            near: near.len() as u16,
+            order: [near, far].concat().into(),
         }
     }
 
     /// The first usable queue from place `turn` on, near ones first.
     #[inline]
     fn pick(&self, fleet: &Fleet, turn: usize) -> Option<u16> {
-        [&self.near, &self.far].into_iter().find_map(|tier| {
+        let (near, far) = self.order.split_at(usize::from(self.near));
+        [near, far].into_iter().find_map(|tier| {
             (0..tier.len())
                 .map(|i| tier[(turn + i) % tier.len()])
                 .find(|&link| fleet.links[usize::from(link)].is_usable(fleet.clock()))
@@ -329,7 +332,8 @@ impl Routes {
         Self {
             compress: Tiers::new(fleet, package, |facts| facts.compresses),
             decompress: Tiers::new(fleet, package, |facts| facts.decompresses),
-            turn: cpu,
+            turn: cpu as u32,
+            home: cpu as u32,
         }
     }
 
@@ -341,20 +345,21 @@ impl Routes {
 
     /// How many queues of the own package compress.
     pub(crate) fn near_compressors(&self) -> usize {
-        self.compress.near.len().max(1)
+        usize::from(self.compress.near).max(1)
     }
 
     /// The next queue to compress on.
     #[inline]
     pub(crate) fn for_compress(&mut self, fleet: &Fleet) -> Option<u16> {
         self.turn = self.turn.wrapping_add(1);
-        self.compress.pick(fleet, self.turn)
+        self.compress.pick(fleet, self.turn as usize)
     }
 
     /// The queue to decompress on: always the same, while it is usable and
     /// takes more.
     #[inline]
-    pub(crate) fn for_decompress(&self, fleet: &Fleet, home: usize, tried: u8) -> Option<u16> {
-        self.decompress.pick(fleet, home + usize::from(tried))
+    pub(crate) fn for_decompress(&self, fleet: &Fleet, tried: u8) -> Option<u16> {
+        let turn = self.home as usize + usize::from(tried);
+        self.decompress.pick(fleet, turn)
     }
 }

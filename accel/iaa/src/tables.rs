@@ -3,7 +3,7 @@
 use core::fmt;
 use pagepress_abi::aecs::compress as aecs;
 use pagepress_fallback::huffman::{
-    self, CODE_BITS_MAX, DISTANCES, END_OF_BLOCK, Header, LITERALS, SYMBOLS_MAX,
+    self, CODE_BITS_MAX, DISTANCES, END_OF_BLOCK, Header, LITERALS, LengthCounts, SYMBOLS_MAX,
 };
 
 /// The AECS of Compress with its tables.
@@ -21,8 +21,14 @@ pub fn fixed_aecs() -> Aecs {
     let mut literals = [8; SYMBOLS_MAX];
     literals[144..256].fill(9);
     literals[256..280].fill(7);
-    put_codes(&mut bytes, aecs::LITERALS, &literals, LITERALS);
-    put_codes(&mut bytes, aecs::DISTANCES, &[5; DISTANCES], DISTANCES);
+    let (mut of_literals, mut of_distances) = (LengthCounts::default(), LengthCounts::default());
+    (of_literals[7], of_literals[8], of_literals[9]) = (24, 152, 112);
+    of_distances[5] = 32;
+    put_codes(&mut bytes, aecs::LITERALS, &literals, &of_literals);
+    put_codes(&mut bytes, aecs::DISTANCES, &[5; 32], &of_distances);
+    // The last two of each have codes and no meaning.
+    bytes[aecs::LITERALS + 4 * LITERALS..aecs::DISTANCES].fill(0);
+    bytes[aecs::DISTANCES + 4 * DISTANCES..].fill(0);
     bytes
 }
 
@@ -53,14 +59,18 @@ impl Histogram {
     /// Reads what the device wrote.
     #[must_use]
     pub fn read(bytes: &[u8; aecs::HISTOGRAM_BYTES]) -> Self {
-        let count = |at: usize| {
-            let dword = [bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]];
-            u32::from_le_bytes(dword)
+        let mut histogram = Self::default();
+        let read = |counts: &mut [u32], bytes: &[u8]| {
+            for (count, dword) in counts.iter_mut().zip(bytes.chunks_exact(4)) {
+                *count = u32::from_le_bytes([dword[0], dword[1], dword[2], dword[3]]);
+            }
         };
-        Self {
-            literals: core::array::from_fn(|i| count(4 * i)),
-            distances: core::array::from_fn(|i| count(aecs::HISTOGRAM_DISTANCES + 4 * i)),
-        }
+        read(&mut histogram.literals, bytes);
+        read(
+            &mut histogram.distances,
+            &bytes[aecs::HISTOGRAM_DISTANCES..],
+        );
+        histogram
     }
 
     /// Adds another one, for tables that are to serve many pages.
@@ -85,6 +95,8 @@ impl Histogram {
 pub struct Codes {
     literals: [u8; LITERALS],
     distances: [u8; DISTANCES],
+    /// How many codes there are of each length: of literals, and of distances.
+    of_length: [LengthCounts; 2],
     header: Header,
 }
 
@@ -96,13 +108,15 @@ impl Codes {
         // The histogram counts no end of block, and every block has one.
         counts[END_OF_BLOCK] = counts[END_OF_BLOCK].max(1);
         let (mut literals, mut distances) = ([0; LITERALS], [0; DISTANCES]);
-        huffman::code_lengths(&counts, CODE_BITS_MAX, &mut literals);
-        huffman::code_lengths(&histogram.distances, CODE_BITS_MAX, &mut distances);
-        let header = Header::new(&literals, &distances);
+        let of_length = [
+            huffman::code_lengths(&counts, CODE_BITS_MAX, &mut literals),
+            huffman::code_lengths(&histogram.distances, CODE_BITS_MAX, &mut distances),
+        ];
         Self {
+            header: Header::new(&literals, &distances),
             literals,
             distances,
-            header,
+            of_length,
         }
     }
 
@@ -121,54 +135,66 @@ impl Codes {
     /// The header of a final block, as bytes and how many bits of them count.
     #[must_use]
     pub fn header(&self) -> (Vec<u8>, usize) {
-        let mut bytes = vec![0; self.header.bits().div_ceil(8)];
-        put_header(&mut bytes, &self.header);
+        let len = self.header.bits().div_ceil(8);
+        let mut bytes = vec![0; len + 8];
+        self.header.write_bytes(true, &mut bytes);
+        bytes.truncate(len);
         (bytes, self.header.bits())
     }
 
     /// Writes the AECS of a page with a header of its own. `bytes` may hold
     /// anything.
     pub fn write(&self, bytes: &mut Aecs) {
-        self.write_without_header(bytes);
         let bits = self.header.bits() as u32;
+        assert!(bits <= aecs::ACCUMULATOR_BITS_MAX);
+        bytes[..aecs::LITERALS].fill(0);
         bytes[aecs::ACCUMULATOR_BITS..aecs::ACCUMULATOR_BITS + 4]
             .copy_from_slice(&bits.to_le_bytes());
-        put_header(&mut bytes[aecs::ACCUMULATOR..aecs::LITERALS], &self.header);
+        // It may touch what is behind, so the codes come after it.
+        self.header
+            .write_bytes(true, &mut bytes[aecs::ACCUMULATOR..]);
+        self.put_all_codes(bytes);
     }
 
     /// Writes the AECS of a page whose reader has the tables.
     pub fn write_without_header(&self, bytes: &mut Aecs) {
         bytes[..aecs::LITERALS].fill(0);
-        put_codes(bytes, aecs::LITERALS, &self.literals, LITERALS);
-        put_codes(bytes, aecs::DISTANCES, &self.distances, DISTANCES);
+        self.put_all_codes(bytes);
+    }
+
+    fn put_all_codes(&self, bytes: &mut Aecs) {
+        let [literals, distances] = &self.of_length;
+        put_codes(bytes, aecs::LITERALS, &self.literals, literals);
+        put_codes(bytes, aecs::DISTANCES, &self.distances, distances);
     }
 }
 
-/// Writes the canonical codes of these lengths, of the first `count` symbols.
-fn put_codes(bytes: &mut Aecs, at: usize, lengths: &[u8], count: usize) {
-    let mut codes = [0; SYMBOLS_MAX];
-    huffman::canonical_codes(lengths, &mut codes[..lengths.len()]);
-    let dwords = bytes[at..at + 4 * count].chunks_exact_mut(4);
-    for (dword, (&code, &len)) in dwords.zip(codes.iter().zip(lengths)) {
-        dword.copy_from_slice(&aecs::code_dword(u32::from(code), u32::from(len)).to_le_bytes());
+/// Writes the canonical codes of these lengths, of each of which there are
+/// exactly so many.
+fn put_codes(bytes: &mut Aecs, at: usize, lengths: &[u8], of_length: &LengthCounts) {
+    let first = huffman::first_codes(of_length);
+    let mut up = [0u32; 16];
+    let mut down = [0u32; 16];
+    for len in 1..16 {
+        up[len] = aecs::code_dword(u32::from(first[len]), len as u32);
+        down[len] = up[len] + u32::from(of_length[len]);
     }
-}
-
-/// Writes a header, lowest bit of each byte first, over zeroes.
-fn put_header(bytes: &mut [u8], header: &Header) {
-    let (mut bits, mut count, mut at) = (0u64, 0, 0);
-    header.write(true, |value, len| {
-        bits |= u64::from(value) << count;
-        count += len;
-        if count >= 32 {
-            bytes[at..at + 4].copy_from_slice(&(bits as u32).to_le_bytes());
-            at += 4;
-            bits >>= 32;
-            count -= 32;
+    // From both ends, so that a symbol need not wait for the one before it if
+    // that has a code of the same length.
+    let (low, high) = lengths.split_at(lengths.len() / 2);
+    let (of_low, of_high) = bytes[at..at + 4 * lengths.len()].split_at_mut(4 * low.len());
+    let mut from_below = of_low.chunks_exact_mut(4).zip(low);
+    let from_above = of_high.chunks_exact_mut(4).zip(high).rev();
+    for (dword, &len) in from_above {
+        let code = &mut down[usize::from(len & 15)];
+        *code = code.wrapping_sub(u32::from(len != 0));
+        dword.copy_from_slice(&code.to_le_bytes());
+        if let Some((dword, &len)) = from_below.next() {
+            let code = &mut up[usize::from(len & 15)];
+            dword.copy_from_slice(&code.to_le_bytes());
+            *code += u32::from(len != 0);
         }
-    });
-    let rest = count.div_ceil(8) as usize;
-    bytes[at..at + rest].copy_from_slice(&bits.to_le_bytes()[..rest]);
+    }
 }
 
 #[cfg(test)]

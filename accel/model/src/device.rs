@@ -484,10 +484,10 @@ impl Queue {
         }
     }
 
-    /// `write(2)` on the queue's node, see [`write`].
+    /// `write(2)` on the queue's node, see [`write()`].
     ///
     /// # Errors
-    /// As for [`write`].
+    /// As for [`write()`].
     ///
     /// # Safety
     /// As for [`Portal::submit`], for every descriptor accepted.

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`profile`] | generations, capabilities, queue configuration |
 //! | [`device`] | devices, their queues, SWERROR |
-//! | [`write`] | queues reached by `write(2)` |
+//! | [`mod@write`] | queues reached by `write(2)` |
 //! | [`work`] | one descriptor, from the queue to its completion |
 //! | [`check`] | what is refused before any data is touched |
 //! | [`memory`] | how addresses are reached: trusting, checked, registered |

@@ -182,7 +182,11 @@ mod checks {
             (facts, Box::new(Uncounted(device.queue(0))))
         };
         let clock = Arc::new(HostClock::new(false));
-        Devices::of_portals((0..2).map(queue).collect(), clock)
+        Devices::of_portals(
+            (0..2).map(queue).collect(),
+            clock,
+            pagepress::PerformedBy::Modelled,
+        )
     }
 
     pub(crate) fn hot_path_to_a_device_allocates_nothing() {

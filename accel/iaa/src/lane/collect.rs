@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "the device writes buffers and records")]
 
-use super::{Answer, Batch, Format, Lane, Line, Reason, Slot, Slots, Stage, Verify, bit};
+use super::{Answer, Batch, Format, Kind, Lane, Line, Reason, Slot, Slots, Stage, Verify, bit};
 use crate::recipe::Base;
 use crate::tables::Codes;
 use crate::tally::Count;
@@ -19,11 +19,32 @@ impl Line {
 
 impl Lane {
     /// Fills in the descriptor of a slot for its stage and clears its record.
+    #[inline]
     pub(super) fn prepare(&mut self, slot: usize) {
         let state = &self.slots[slot];
-        let facts = self.fleet.links()[usize::from(state.link)].facts();
+        let kind = Kind {
+            stage: state.stage,
+            canned: state.canned,
+            link: state.link,
+        };
+        if self.made_for[slot] != Some(kind) {
+            self.descriptors[slot] = Line(self.descriptor(slot, kind).to_bytes());
+            self.made_for[slot] = Some(kind);
+        }
+        let (src, len) = match kind.stage {
+            Stage::Verify => (self.memory.dst_address(slot), state.packed),
+            _ => (state.src, state.src_len),
+        };
+        Descriptor::put_src1(&mut self.descriptors[slot].0, src, len);
+        // SAFETY: the slot does not fly.
+        unsafe { self.memory.clear(slot) };
+    }
+
+    /// The descriptor of a slot, but for its source.
+    fn descriptor(&self, slot: usize, kind: Kind) -> Descriptor {
+        let facts = self.fleet.links()[usize::from(kind.link)].facts();
         let (base, memory) = (facts.base, &self.memory);
-        let mut d = match state.stage {
+        let mut d = match kind.stage {
             Stage::Statistics => base.statistics(),
             Stage::Compress => match self.settings.format {
                 Format::Dynamic if facts.header_gen && self.settings.unit <= 4096 => {
@@ -31,15 +52,14 @@ impl Lane {
                 }
                 _ => base.compress(),
             },
-            Stage::Decompress | Stage::Verify if state.canned => {
+            Stage::Decompress | Stage::Verify if kind.canned => {
                 base.decompress_canned(self.shared.reader_bytes(facts.gen2))
             }
             Stage::Decompress | Stage::Verify => base.decompress(),
         };
         d.completion = memory.record_address(slot);
-        (d.src1, d.src1_len) = (state.src, state.src_len);
         d.dst = memory.dst_address(slot);
-        match state.stage {
+        match kind.stage {
             Stage::Statistics => d.dst = memory.histogram_address(slot),
             Stage::Compress => {
                 d.dst_max = self.settings.accept_limit as u32;
@@ -53,18 +73,15 @@ impl Lane {
             Stage::Decompress => d.dst_max = self.settings.unit as u32,
             Stage::Verify => {
                 d = Base::verifying(d);
-                (d.src1, d.src1_len) = (memory.dst_address(slot), state.packed);
                 // Nothing is written there. What was packed is shorter than a
                 // page, so they do not overlap.
-                d.dst = d.src1 + self.settings.unit as u64 - 1;
+                d.dst += self.settings.unit as u64 - 1;
             }
         }
-        if state.canned && matches!(state.stage, Stage::Decompress | Stage::Verify) {
+        if kind.canned && matches!(kind.stage, Stage::Decompress | Stage::Verify) {
             d.src2 = self.shared.reader_address(facts.gen2);
         }
-        self.descriptors[slot] = Line(d.to_bytes());
-        // SAFETY: the slot does not fly.
-        unsafe { memory.clear(slot) };
+        d
     }
 
     /// Looks at everything that flies. Whether anything had completed.
@@ -95,16 +112,18 @@ impl Lane {
     /// Decides what becomes of a page whose descriptor has completed. Its slot
     /// is in no set meanwhile: neither in flight nor to be used.
     fn judge<'p>(&mut self, batch: &mut impl Batch<'p>, slot: usize, status: u8) {
-        // SAFETY: its status was seen, and nothing else names the record.
-        let completion = unsafe { self.memory.record(slot) };
         if Status::of(status) != Status::SUCCESS {
+            // SAFETY: its status was seen, and nothing else names the record.
+            let completion = unsafe { self.memory.record(slot) };
             self.judge_failure(batch, slot, &completion);
             return;
         }
         let state = self.slots[slot];
         let number = usize::from(state.link);
         self.fleet.links()[number].succeeded();
-        let len = completion.output_size as usize;
+        // SAFETY: as above.
+        let output_size = unsafe { self.memory.output_size(slot) };
+        let len = output_size as usize;
         match state.stage {
             Stage::Statistics => {
                 self.make_codes(slot);
@@ -118,13 +137,15 @@ impl Lane {
             }
             Stage::Compress if self.is_to_verify() && self.route_to_verify(slot) => {
                 let state = &mut self.slots[slot];
-                (state.packed, state.crc) = (completion.output_size, completion.crc);
+                // SAFETY: as above.
+                (state.packed, state.crc) = (output_size, unsafe { self.memory.crc(slot) });
                 state.canned = self.settings.format == Format::Canned;
                 state.stage = Stage::Verify;
                 self.again(slot);
             }
             Stage::Compress => self.deliver(batch, slot, len),
-            Stage::Verify if completion.crc == state.crc => {
+            // SAFETY: as above.
+            Stage::Verify if unsafe { self.memory.crc(slot) } == state.crc => {
                 self.deliver(batch, slot, state.packed as usize);
             }
             Stage::Verify => {
@@ -240,8 +261,7 @@ impl Lane {
     /// second pass reads them.
     fn make_codes(&mut self, slot: usize) {
         // SAFETY: the pass that wrote it has completed.
-        let histogram = unsafe { self.memory.histogram(slot) };
-        let codes = Codes::new(&histogram);
+        let codes = Codes::new(&unsafe { self.memory.histogram(slot) });
         // SAFETY: nothing is in flight for this slot.
         unsafe { self.memory.put_codes(slot, &codes) };
     }
@@ -253,7 +273,7 @@ impl Lane {
         if links[usize::from(link)].facts().decompresses {
             return true;
         }
-        let other = self.routes.for_decompress(&self.fleet, self.home, 0);
+        let other = self.routes.for_decompress(&self.fleet, 0);
         self.slots[slot].link = other.unwrap_or(link);
         other.is_some()
     }
@@ -439,6 +459,7 @@ impl Lane {
         let renewed = self.memory.renew();
         if renewed {
             self.lost = 0;
+            self.made_for.fill(None);
             self.free = super::bits(0, self.slots.len());
         }
         renewed

@@ -178,6 +178,29 @@ impl Memory {
         unsafe { self.region().record(self.record_at(slot)) }
     }
 
+    /// Bytes written, from the slot's record.
+    ///
+    /// # Safety
+    /// The slot has completed, and is not in flight again.
+    #[inline]
+    pub(super) unsafe fn output_size(&self, slot: usize) -> u32 {
+        // SAFETY: the caller's promise is the same.
+        unsafe {
+            self.region()
+                .dword(self.record_at(slot) + Completion::OUTPUT_SIZE)
+        }
+    }
+
+    /// The CRC of the data, from the slot's record.
+    ///
+    /// # Safety
+    /// The slot has completed, and is not in flight again.
+    #[inline]
+    pub(super) unsafe fn crc(&self, slot: usize) -> u32 {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.region().dword(self.record_at(slot) + Completion::CRC) }
+    }
+
     /// # Safety
     /// The slot is not in flight, and will not be while the slice is used.
     #[inline]
@@ -198,11 +221,11 @@ impl Memory {
     /// # Safety
     /// The pass that writes it has completed.
     pub(super) unsafe fn histogram(&self, slot: usize) -> Histogram {
-        let mut bytes = [0; aecs::HISTOGRAM_BYTES];
         let at = self.aecs_at(slot) + aecs::LITERALS;
-        // SAFETY: the caller's promise is the same.
-        unsafe { self.region().get(at, &mut bytes) };
-        Histogram::read(&bytes)
+        // SAFETY: the caller promises that nobody writes it until the next
+        // submission, and the slice ends here.
+        let bytes = unsafe { self.region().slice(at, aecs::HISTOGRAM_BYTES) };
+        Histogram::read(bytes.first_chunk().expect("all of it"))
     }
 
     /// # Safety

@@ -189,6 +189,15 @@ impl Slot {
 #[repr(C, align(64))]
 struct Line([u8; Descriptor::BYTES]);
 
+/// What all of a slot's descriptor but its source depends on: from one page to
+/// the next of the same kind only that changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    stage: Stage,
+    canned: bool,
+    link: u16,
+}
+
 /// A set of slots.
 type Slots = u32;
 
@@ -212,9 +221,10 @@ pub struct Lane {
     shared: Arc<Shared>,
     settings: Settings,
     routes: Routes,
-    home: usize,
     memory: Memory,
     descriptors: Box<[Line]>,
+    /// What the descriptors are made for, if they are made.
+    made_for: Box<[Option<Kind>]>,
     slots: Box<[Slot]>,
     free: Slots,
     waiting: Slots,
@@ -268,9 +278,9 @@ impl Lane {
             shared: Arc::clone(shared),
             settings,
             routes: Routes::new(fleet, package, cpu),
-            home: cpu,
             memory: Memory::new(store, slots, unit, with_aecs)?,
             descriptors: vec![Line([0; 64]); slots].into(),
+            made_for: vec![None; slots].into(),
             slots: vec![Slot::EMPTY; slots].into(),
             free: bits(0, slots),
             waiting: 0,
@@ -311,6 +321,7 @@ impl Lane {
     #[must_use]
     pub fn other_bytes(&self) -> usize {
         size_of_val(&*self.descriptors)
+            + size_of_val(&*self.made_for)
             + size_of_val(&*self.slots)
             + size_of_val(&*self.tallies)
             + size_of::<Self>()
@@ -395,7 +406,7 @@ impl Lane {
             if given == 0 || given % in_a_row.max(1) == 0 {
                 link = match way {
                     Way::Compress => self.routes.for_compress(&self.fleet),
-                    Way::Decompress => self.routes.for_decompress(&self.fleet, self.home, 0),
+                    Way::Decompress => self.routes.for_decompress(&self.fleet, 0),
                 };
             }
             given += 1;
@@ -439,8 +450,7 @@ impl Lane {
     /// Submits what waits, in bursts for each queue. What is refused goes to
     /// the next queue, and is given up when all have refused it often enough.
     fn launch_waiting<'p>(&mut self, batch: &mut impl Batch<'p>) {
-        let mut refused = [(0, Submission::Retry); SLOTS_MAX];
-        let mut refusals = 0;
+        let (mut refused, mut gone): (Slots, Slots) = (0, 0);
         let mut todo = self.waiting;
         while todo != 0 {
             let first = todo.trailing_zeros() as usize;
@@ -452,21 +462,22 @@ impl Lane {
             if submission == Submission::Accepted {
                 continue;
             }
+            let rest = bits(first + taken, count - taken);
+            refused |= rest;
             if submission == Submission::Gone {
+                gone |= rest;
                 let link = &self.fleet.links()[usize::from(link)];
                 link.put_aside(self.fleet.clock());
             } else {
                 self.tallies[usize::from(link)].add(Count::Refused, 1);
             }
-            for slot in first + taken..first + count {
-                refused[refusals] = (slot, submission);
-                refusals += 1;
-            }
         }
         // While something of ours flies, its completion makes room.
         let alone = self.flying == 0;
-        for &(slot, submission) in &refused[..refusals] {
-            self.reroute(batch, slot, submission, alone);
+        while refused != 0 {
+            let slot = refused.trailing_zeros() as usize;
+            refused &= !bit(slot);
+            self.reroute(batch, slot, gone & bit(slot) != 0, alone);
         }
     }
 
@@ -507,14 +518,7 @@ impl Lane {
 
     /// Finds another queue for a slot that was refused, or gives it up.
     #[cold]
-    fn reroute<'p>(
-        &mut self,
-        batch: &mut impl Batch<'p>,
-        slot: usize,
-        submission: Submission,
-        alone: bool,
-    ) {
-        let gone = submission == Submission::Gone;
+    fn reroute<'p>(&mut self, batch: &mut impl Batch<'p>, slot: usize, gone: bool, alone: bool) {
         if alone && !gone {
             self.slots[slot].refusals += 1;
         }
@@ -527,7 +531,7 @@ impl Lane {
         let link = match stage {
             Stage::Decompress | Stage::Verify => {
                 let tried = refusals.max(u8::from(gone));
-                self.routes.for_decompress(&self.fleet, self.home, tried)
+                self.routes.for_decompress(&self.fleet, tried)
             }
             _ => self.routes.for_compress(&self.fleet),
         };

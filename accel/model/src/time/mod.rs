@@ -1,6 +1,6 @@
 //! Devices that take time.
 //!
-//! [`Queue`](crate::device::Queue) by itself is a portal at which everything is
+//! [`Queue`] by itself is a portal at which everything is
 //! done when `submit` returns. A [`Timeline`] gives its devices engines that are
 //! busy for as long as an operation costs, and completes what it holds when it
 //! is due. Its clock is either *virtual*, and moves when the client says so, or

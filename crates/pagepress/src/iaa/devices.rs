@@ -64,14 +64,19 @@ impl Devices {
         })
     }
 
-    /// Portals of the caller's own making, for tests and studies. What is done
-    /// through them counts as [modelled](PerformedBy::Modelled).
-    #[cfg(feature = "model")]
+    /// Queues at portals of the caller's own making: another model, a decorator
+    /// around a device, or one that measures what the host does. The pool goes by
+    /// `clock` alone, and reports `performed_by` for every page that is not done
+    /// in software. The queues' packages do not count: all of them are near.
     #[must_use]
-    pub fn of_portals(queues: Vec<(Facts, Box<dyn Portal>)>, clock: Arc<dyn Clock>) -> Self {
+    pub fn of_portals(
+        queues: Vec<(Facts, Box<dyn Portal>)>,
+        clock: Arc<dyn Clock>,
+        performed_by: PerformedBy,
+    ) -> Self {
         Self {
             fleet: Arc::new(Fleet::new(queues, clock)),
-            performed_by: PerformedBy::Modelled,
+            performed_by,
             packages: [].into(),
         }
     }

@@ -1,6 +1,7 @@
 //! Modelled devices: the whole descriptor path without hardware.
 
 use super::Devices;
+use crate::outcome::PerformedBy;
 use core::fmt;
 use pagepress_abi::Portal;
 use pagepress_iaa::clock::{Clock, HostClock, Watched};
@@ -201,6 +202,9 @@ impl Devices {
             faults,
             devices,
         };
-        (Self::of_portals(queues, clock), modelled)
+        (
+            Self::of_portals(queues, clock, PerformedBy::Modelled),
+            modelled,
+        )
     }
 }
