@@ -5,6 +5,7 @@
 use crate::memory::Memory;
 use crate::op::Product;
 use crate::profile::{Mode, Profile, QueueConfig};
+use crate::watch::Watch;
 use crate::work::{Engine, Work};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -83,6 +84,7 @@ struct Shared {
     profile: Profile,
     memory: Box<dyn Memory>,
     queues: Box<[QueueState]>,
+    watch: Option<Watch>,
     halted: AtomicBool,
     resets: AtomicU32,
     /// Read while results are written, written by who forbids that.
@@ -163,6 +165,7 @@ impl Device {
             profile,
             memory: Box::new(memory),
             queues,
+            watch: None,
             halted: AtomicBool::new(false),
             resets: AtomicU32::new(0),
             gate: RwLock::default(),
@@ -173,6 +176,21 @@ impl Device {
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// The device with somebody who watches over what descriptors lend to it.
+    ///
+    /// # Panics
+    /// If there is another handle to the device already.
+    #[must_use]
+    pub fn watched_by(mut self, watch: &Watch) -> Self {
+        let shared = Arc::get_mut(&mut self.shared).expect("a device that nobody uses yet");
+        shared.watch = Some(watch.clone());
+        self
+    }
+
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.shared.watch.as_ref()
     }
 
     /// The device's registers.

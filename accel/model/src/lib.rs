@@ -17,6 +17,7 @@
 //! | [`compress`], [`decompress`], [`crc64`] | the engines |
 //! | [`time`] | devices that take time, virtual or real |
 //! | [`faults`] | devices that fail on demand |
+//! | [`watch`] | who else touches what a descriptor has lent to the device |
 //!
 //! Whatever is measured on the model says how fast the host computes, and
 //! nothing of a device.
@@ -32,5 +33,6 @@ pub mod memory;
 pub mod op;
 pub mod profile;
 pub mod time;
+pub mod watch;
 pub mod work;
 pub mod write;

@@ -9,6 +9,7 @@ use crate::decompress::Decompressor;
 use crate::device::{Queue, Taken};
 use crate::memory::{Fault, Memory, PAGE};
 use crate::op::{End, Job, Product};
+use crate::watch::Ticket;
 use pagepress_abi::flags::{compress, crc64, op};
 use pagepress_abi::{Completion, CompletionRecord, Descriptor, ErrorCode, Opcode, Status, SwError};
 
@@ -30,6 +31,7 @@ pub struct Work {
     verdict: Verdict,
     taken: Taken,
     holds_entry: bool,
+    ticket: Option<Ticket>,
 }
 
 /// What taking a descriptor found out.
@@ -75,9 +77,17 @@ impl Work {
             verdict: Verdict::Run,
             taken,
             holds_entry: true,
+            ticket: None,
         };
         // SAFETY: the caller's promise is the same.
         work.verdict = unsafe { work.prepare() };
+        let runs = matches!(work.verdict, Verdict::Run);
+        let (queue, d) = (&work.queue, &work.descriptor);
+        let watch = queue.device().watch();
+        // SAFETY: the caller promises what the descriptor writes to the device,
+        // from now until the work has completed.
+        let ticket = watch.map(|watch| unsafe { watch.take(queue, taken, d, runs) });
+        work.ticket = ticket;
         work
     }
 
@@ -268,7 +278,8 @@ impl Work {
     /// Writes the completion record, if one is wanted.
     fn finish(&mut self, completion: &Completion) {
         // First: a client that counts entries takes a completion for a free
-        // one.
+        // one, and its memory for its own again.
+        self.ticket = None;
         self.free_entry();
         let device = self.queue.device();
         let d = &self.descriptor;
@@ -355,6 +366,9 @@ impl Done {
             let d = &self.work.descriptor;
             device.record_error(error, queue.index(), d.opcode(), d.completion);
         } else {
+            if let Some(ticket) = &self.work.ticket {
+                ticket.inspect(&self.work.src1, &self.work.aecs);
+            }
             let completion = self.completion(ending);
             self.work.finish(&completion);
         }

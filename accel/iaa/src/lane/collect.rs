@@ -7,6 +7,7 @@ use crate::recipe::Base;
 use crate::tables::Codes;
 use crate::tally::Count;
 use pagepress_abi::{Completion, Descriptor, ErrorCode, Status};
+use std::sync::Arc;
 
 impl Line {
     /// The descriptors of neighbouring lines.
@@ -501,6 +502,8 @@ impl Drop for Lane {
         }
         if self.lost != 0 {
             self.memory.leak();
+            // The tables that the device may still read stay too.
+            core::mem::forget(Arc::clone(&self.shared));
         }
     }
 }

@@ -247,7 +247,13 @@ impl State {
             }
             let event = entry.remove();
             self.now = self.now.max(due);
+            let ends_an_outage = !matches!(event, Event::Complete(..));
             event.happen();
+            if ends_an_outage {
+                // Forgotten work holds no entries: a queue that was full of it
+                // takes descriptors again.
+                self.stuck.retain(|stuck| !stuck.work().is_gone());
+            }
         }
     }
 
@@ -272,6 +278,15 @@ impl State {
         if drain {
             let last = self.due.iter().rev().find(|(_, event)| of_queue(event));
             due = due.max(last.map_or(0, |(key, _)| key.0));
+            // Nothing waits for a later one to overtake it any more.
+            for event in self.due.values_mut() {
+                match event {
+                    Event::Complete(other, booking) if is_same(other) => {
+                        booking.lateness.overtaken = false;
+                    }
+                    _ => {}
+                }
+            }
         }
         self.enter(due, Event::Complete(done, booking));
         self.overtake(due, &queue);

@@ -8,5 +8,7 @@ mod crc64;
 mod errors;
 mod faults;
 mod missing;
+mod outages;
 mod queues;
 mod time;
+mod watch;

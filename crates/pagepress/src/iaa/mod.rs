@@ -11,7 +11,7 @@ mod stats;
 
 pub use devices::Devices;
 #[cfg(feature = "model")]
-pub use model::{Generation, Model, Modelled, Submission};
+pub use model::{Generation, Model, Modelled, Submission, Time};
 pub use pagepress_iaa::lane::leaked_bytes;
 pub use stats::DeviceStats;
 

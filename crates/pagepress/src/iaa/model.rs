@@ -12,6 +12,7 @@ use pagepress_model::faults::{Counts, Faults, Faulty, Plan};
 use pagepress_model::memory::Trusting;
 use pagepress_model::profile::{Profile, QueueConfig};
 use pagepress_model::time::{Costs, Timeline};
+use pagepress_model::watch::{Violation, Watch};
 use pagepress_model::write::ByWrite;
 use std::sync::Arc;
 
@@ -38,6 +39,17 @@ pub enum Submission {
     Write,
 }
 
+/// Whose time it is that modelled devices take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Time {
+    /// One that passes when somebody waits: results do not depend on the host.
+    #[default]
+    Virtual,
+    /// The host's: a thread completes descriptors when they are due.
+    Real,
+}
+
 /// A software model of IAA devices, faithful to the descriptor and the
 /// completion record. What is measured on it is *modelled*: it says how fast this
 /// host computes, or what was assumed of a device, and nothing of a real one.
@@ -57,8 +69,13 @@ pub struct Model {
     /// Whether queues let descriptors wait for page faults.
     pub block_on_fault: bool,
     /// Whether operations take the time that others have measured on devices,
-    /// in virtual time, instead of none.
+    /// instead of none.
     pub timed: bool,
+    /// Which time that is.
+    pub time: Time,
+    /// Whether somebody looks after the memory that descriptors lend to the
+    /// devices: see `pagepress_model::watch`. Takes its time.
+    pub watch: bool,
     /// What goes wrong: see `pagepress_model::faults::Plan`.
     pub faults: Plan,
 }
@@ -73,6 +90,8 @@ impl Default for Model {
             submission: Submission::Portal,
             block_on_fault: true,
             timed: false,
+            time: Time::Virtual,
+            watch: false,
             faults: Plan::default(),
         }
     }
@@ -84,6 +103,7 @@ pub struct Modelled {
     timeline: Timeline,
     faults: Faults,
     devices: Arc<[Device]>,
+    watch: Option<Watch>,
 }
 
 impl fmt::Debug for Modelled {
@@ -95,13 +115,13 @@ impl fmt::Debug for Modelled {
 }
 
 impl Modelled {
-    /// Virtual nanoseconds so far.
+    /// Nanoseconds so far, in the devices' time.
     #[must_use]
     pub fn now(&self) -> u64 {
         self.timeline.now()
     }
 
-    /// Lets virtual time pass.
+    /// Lets so much of the devices' time pass.
     pub fn advance(&self, nanoseconds: u64) {
         self.timeline.advance(nanoseconds);
     }
@@ -110,6 +130,19 @@ impl Modelled {
     #[must_use]
     pub fn faults(&self) -> Counts {
         self.faults.counts()
+    }
+
+    /// What the pool did with memory that it had lent to a device, as far as it
+    /// was kept; nothing if nobody [watched](Model::watch).
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        self.watch.as_ref().map_or_else(Vec::new, Watch::violations)
+    }
+
+    /// The watch over the devices, if there is one.
+    #[must_use]
+    pub fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
     }
 
     /// The devices.
@@ -137,7 +170,8 @@ impl Devices {
     /// Modelled devices, and what is to be asked of them.
     ///
     /// # Panics
-    /// If the model has no device, or queues that no device can have.
+    /// If the model has no device, or queues that no device can have, or is to
+    /// be watched where the kernel does not let a process copy its own memory.
     #[must_use]
     pub fn of_model(model: &Model) -> (Self, Modelled) {
         let profile = match model.generation {
@@ -153,13 +187,24 @@ impl Devices {
             }
         };
         assert!(model.devices > 0, "a model without a device");
+        let watch = model
+            .watch
+            .then(|| Watch::new().expect("a process may copy its own memory"));
         let device = |_| {
             // Who submits keeps the pages for as long as a call lasts, and
             // the model reads them when they are submitted.
-            Device::new(profile, Trusting, &[queue]).expect("a queue that a device can have")
+            let device = Device::new(profile, Trusting, &[queue]);
+            let device = device.expect("a queue that a device can have");
+            match &watch {
+                Some(watch) => device.watched_by(watch),
+                None => device,
+            }
         };
         let devices: Arc<[Device]> = (0..model.devices).map(device).collect();
-        let timeline = Timeline::in_virtual_time();
+        let timeline = match model.time {
+            Time::Virtual => Timeline::in_virtual_time(),
+            Time::Real => Timeline::in_real_time(),
+        };
         let faults = Faults::new(model.faults.clone());
         let costs = if model.timed {
             Costs::SAPPHIRE_RAPIDS
@@ -192,7 +237,7 @@ impl Devices {
             (facts, portal)
         });
         let queues: Vec<_> = queues.collect();
-        let clock: Arc<dyn Clock> = if plain {
+        let clock: Arc<dyn Clock> = if plain || model.time == Time::Real {
             Arc::new(HostClock::new(false))
         } else {
             Arc::new(Virtual(timeline.clone()))
@@ -201,6 +246,7 @@ impl Devices {
             timeline,
             faults,
             devices,
+            watch,
         };
         (
             Self::of_portals(queues, clock, PerformedBy::Modelled),
