@@ -99,11 +99,7 @@ impl Base {
     pub fn decompress_canned(self, aecs_bytes: usize) -> Descriptor {
         let flags = self.op_flags | op::READ_SRC2_AECS;
         let mut descriptor = Descriptor::new(Opcode::DECOMPRESS, flags);
-        // As for other pages: without its end of block, a page was cut short.
-        descriptor.flags = decompress::ENABLE
-            | decompress::FLUSH
-            | decompress::STOP_ON_EOB
-            | decompress::CHECK_EOB;
+        descriptor.flags = decompress::ENABLE | decompress::FLUSH | decompress::STOP_ON_EOB;
         descriptor.src2_len = aecs_bytes as u32;
         descriptor
     }
@@ -112,7 +108,8 @@ impl Base {
     /// have.
     #[must_use]
     pub fn verifying(mut descriptor: Descriptor) -> Descriptor {
-        descriptor.flags |= decompress::SUPPRESS_OUTPUT;
+        // A page whose end of block is damaged has the right checksum.
+        descriptor.flags |= decompress::SUPPRESS_OUTPUT | decompress::CHECK_EOB;
         // Sizes of 0 on both sides are refused, and nothing is written to it.
         descriptor.dst_max = 1;
         descriptor
