@@ -311,7 +311,11 @@ impl Checks {
         let questions = seen.accepted.saturating_sub(seen.submitted);
         let outage = matches!(setting.kind.leads, Leads::ToOutage | Leads::Anywhere);
         let most = seen.stuck + questions;
-        self.at_most(("occupancy", seen.occupancy), ("stuck", most));
+        // What an outage ended may hold its entry until the queue is used again,
+        // and which thread uses it last is chance.
+        if !outage || setting.threads == 1 {
+            self.at_most(("occupancy", seen.occupancy), ("stuck", most));
+        }
         if !outage {
             // What an outage ended holds nothing.
             self.at_most(("stuck", seen.stuck), ("occupancy", seen.occupancy));
