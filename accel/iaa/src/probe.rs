@@ -90,7 +90,7 @@ pub fn round_trip(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::clock::HostClock;
     use pagepress_model::device::Device;
@@ -99,9 +99,9 @@ mod tests {
     use pagepress_model::profile::{Profile, QueueConfig};
     use pagepress_model::time::{Costs, Timeline};
 
-    const PATIENCE: Duration = Duration::from_millis(50);
+    pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 
-    fn faulty(plan: &str) -> Faulty {
+    pub(crate) fn faulty(plan: &str) -> Faulty {
         let queues = [QueueConfig::shared(4)];
         let device = Device::new(Profile::GEN1, Trusting, &queues).unwrap();
         let timeline = Timeline::in_virtual_time();

@@ -61,22 +61,8 @@ impl Drop for Pulse {
 mod tests {
     use super::*;
     use crate::clock::HostClock;
+    use crate::probe::tests::{PATIENCE, faulty};
     use crate::recipe::Base;
-    use pagepress_model::device::Device;
-    use pagepress_model::faults::{Faults, Faulty};
-    use pagepress_model::memory::Trusting;
-    use pagepress_model::profile::{Profile, QueueConfig};
-    use pagepress_model::time::{Costs, Timeline};
-
-    const PATIENCE: Duration = Duration::from_millis(50);
-
-    fn faulty(plan: &str) -> Faulty {
-        let queues = [QueueConfig::shared(4)];
-        let device = Device::new(Profile::GEN1, Trusting, &queues).unwrap();
-        let timeline = Timeline::in_virtual_time();
-        let queue = timeline.device(device, Costs::NONE).queue(0);
-        Faulty::new(queue, &Faults::new(plan.parse().unwrap()))
-    }
 
     /// A queue that never answers costs one page however often it is asked, and
     /// an answer that comes too late is none to the next question.
