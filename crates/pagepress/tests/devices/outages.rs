@@ -189,15 +189,16 @@ fn dropping_is_bounded_and_leaks_what_it_must() {
     assert!(start.elapsed() < Duration::from_secs(20));
     assert!(leaked_bytes() >= before + 8 * 4096);
 
-    let before = leaked_bytes();
-    let (sound, _) = pool("", |_| {}, |_| {});
-    let _ = compress(&sound, &pages(8));
-    drop(sound);
-    assert_eq!(
-        leaked_bytes(),
-        before,
-        "a sound device leaves nothing behind"
-    );
+    // The count is the program's: other tests may add to it meanwhile, but not
+    // every time.
+    let leaves_nothing = || {
+        let before = leaked_bytes();
+        let (sound, _) = pool("", |_| {}, |_| {});
+        let _ = compress(&sound, &pages(8));
+        drop(sound);
+        leaked_bytes() == before
+    };
+    assert!((0..50).any(|_| leaves_nothing()), "a sound device leaks");
 }
 
 /// Canned pages keep the number of their tables, can be read in software when
