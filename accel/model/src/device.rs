@@ -65,6 +65,9 @@ pub struct Counters {
     pub retried: u64,
     /// Descriptors lost by a full dedicated queue.
     pub dropped: u64,
+    /// Descriptors posted to a dedicated queue that took nothing just then: it
+    /// was disabled, or the device halted. Only this count says so.
+    pub ignored: u64,
     /// Descriptors whose completion was written, or that asked for none.
     pub completed: u64,
     /// Descriptors that ended in SWERROR.
@@ -499,6 +502,8 @@ impl Queue {
             let opcode = Descriptor::from_bytes(descriptor).opcode();
             self.device
                 .record_error(SwError::QUEUE_FULL, self.index, opcode, 0);
+        } else {
+            self.device.count(|counters| &mut counters.ignored);
         }
     }
 

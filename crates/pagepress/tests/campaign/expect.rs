@@ -308,14 +308,12 @@ impl Checks {
         // What queues were asked while they were put aside, and may not have
         // answered: a Drain waits for all that is stuck, and each question has
         // a page of memory, which is given up with it.
-        let questions = seen.accepted.saturating_sub(seen.submitted);
+        // What was posted to a dedicated queue while it was closed was submitted
+        // and not accepted.
+        let questions = (seen.accepted + seen.ignored).saturating_sub(seen.submitted);
         let outage = matches!(setting.kind.leads, Leads::ToOutage | Leads::Anywhere);
         let most = seen.stuck + questions;
-        // What an outage ended may hold its entry until the queue is used again,
-        // and which thread uses it last is chance.
-        if !outage || setting.threads == 1 {
-            self.at_most(("occupancy", seen.occupancy), ("stuck", most));
-        }
+        self.at_most(("occupancy", seen.occupancy), ("stuck", most));
         if !outage {
             // What an outage ended holds nothing.
             self.at_most(("stuck", seen.stuck), ("occupancy", seen.occupancy));

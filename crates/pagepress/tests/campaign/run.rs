@@ -27,6 +27,8 @@ pub(crate) struct Seen {
     pub(crate) decompress: Report,
     /// What the injector did, without what it did while the pool was made.
     pub(crate) accepted: u64,
+    /// Posts that a closed dedicated queue did not take.
+    pub(crate) ignored: u64,
     pub(crate) faults: u64,
     pub(crate) page_faults: u64,
     /// As the pool counts.
@@ -159,6 +161,8 @@ pub(crate) fn run(setting: &Setting, count: usize) -> Seen {
     seen.put_aside = sum(|s| s.put_aside);
     let faults = modelled.faults();
     seen.accepted = faults.accepted - before.accepted;
+    let devices = modelled.devices().iter();
+    seen.ignored = devices.map(|device| device.counters().ignored).sum();
     seen.faults = faults.total() - before.total();
     seen.page_faults =
         faults.read_faults + faults.write_faults - before.read_faults - before.write_faults;
