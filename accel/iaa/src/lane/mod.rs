@@ -499,7 +499,7 @@ impl Lane {
         // caller's pages: read while this call runs; should the device read one
         // after that, it is because it was given up, and what comes of it goes
         // to a buffer that is lost.
-        // AECS that are only read live as long as the lane.
+        // AECS that are only read live as long as the lane, and leak with it.
         let (taken, submission) = unsafe { link.portal().submit_burst(Line::bytes(burst)) };
         if taken < allowed {
             link.return_credits((allowed - taken) as u32);
