@@ -34,6 +34,7 @@ pub mod outcome;
 pub mod page;
 pub mod pool;
 pub mod report;
+mod sync;
 mod unavailable;
 
 pub use codec::Codec;

@@ -15,11 +15,11 @@ use crate::iaa::{Devices, Options};
 use crate::outcome::{Outcome, PageError, Stored, StoredBuf};
 use crate::page::{Pages, UnitSize};
 use crate::report::{FallbackReason, Report, Stats};
+use crate::sync::Arc;
 use crate::unavailable::Unavailable;
 use core::convert::Infallible;
 use core::fmt;
 use core::ops::ControlFlow;
-use std::sync::Arc;
 
 /// What a pool compresses with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -440,6 +440,13 @@ impl Pool {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.contexts.stats()
+    }
+
+    /// Why CPUs that came online after the pool was made have no context of
+    /// their own: an [`Error::Context`] for each. Neighbours serve them.
+    #[must_use]
+    pub fn failed_contexts(&self) -> Vec<Error> {
+        self.contexts.failures()
     }
 
     /// The bytes the pool holds.

@@ -1,7 +1,8 @@
 //! Who did a batch's pages, and why.
 
+use crate::sync::{AtomicU64, Ordering};
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
 
 /// Why software did a page that was meant for a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -272,6 +273,11 @@ pub struct Stats {
     pub spare_calls: u64,
     /// Contexts made after the pool was, for CPUs that came online later.
     pub late_contexts: u64,
-    /// CPUs that came online later and whose context could not be made.
+    /// CPUs that came online later and whose context could not be made:
+    /// [`Pool::failed_contexts`](crate::Pool::failed_contexts) says why.
     pub failed_contexts: u64,
+    /// Calls that found every context busy, and waited.
+    pub waits: u64,
+    /// How long they did, all together.
+    pub waited: Duration,
 }

@@ -11,12 +11,13 @@ use crate::compressor::{Compressor, Provider};
 use crate::error::Error;
 use crate::iaa::{DeviceStats, Devices, Format, Options, Verify};
 use crate::page::UnitSize;
+use crate::sync::{Mutex, lock_soon};
 use crate::unavailable::Unavailable;
 use context::Context;
 use pagepress_iaa::lane::{self, Counts, Lane, MakeTables, Settings, Shared, Store};
 use pagepress_iaa::tally::Totals;
 use software::Share;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Page faults after which a page is done in software.
 const FAULTS_MOST: u8 = 2;
@@ -116,9 +117,9 @@ impl Provider for Iaa {
             self.devices.package_of(cpu),
         );
         let lane = lane.map_err(|error| format!("memory for its dst buffers: {error}"))?;
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.push(lane.counts());
-        drop(counts);
+        if let Some(mut counts) = lock_soon(&self.counts) {
+            counts.push(lane.counts());
+        }
         Ok(Box::new(Context::new(
             lane,
             Arc::clone(&self.software),
@@ -131,9 +132,8 @@ impl Provider for Iaa {
     fn devices(&self) -> Vec<DeviceStats> {
         let links = self.devices.fleet.links();
         let mut totals = vec![Totals::default(); links.len()];
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for counts in &*counts {
-            counts.add_to(&mut totals);
+        if let Some(counts) = lock_soon(&self.counts) {
+            counts.iter().for_each(|counts| counts.add_to(&mut totals));
         }
         let pairs = links.iter().zip(&totals);
         pairs

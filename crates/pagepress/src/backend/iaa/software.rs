@@ -5,10 +5,10 @@ use crate::codec::Codec;
 use crate::iaa::Tables;
 use crate::outcome::PageError;
 use crate::page::UnitSize;
+use crate::sync::{Mutex, lock_soon};
 use core::fmt;
 use pagepress_fallback::deflate::{DEFAULT_LEVEL, Deflate, Joined};
 use pagepress_fallback::{Corrupt, NotCompressed, PageCodec};
-use std::sync::{Mutex, PoisonError};
 
 /// Codecs at rest: as many as were ever used at once.
 pub(super) struct Share {
@@ -49,11 +49,7 @@ impl Share {
     }
 
     pub(super) fn take(&self) -> Result<Software, PageError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = lock_soon(&self.idle).and_then(|mut idle| idle.pop());
         idle.map_or_else(|| self.make(), Ok)
     }
 
@@ -77,8 +73,9 @@ impl Share {
     }
 
     pub(super) fn give_back(&self, software: Software) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(software);
+        if let Some(mut idle) = lock_soon(&self.idle) {
+            idle.push(software);
+        }
     }
 }
 
