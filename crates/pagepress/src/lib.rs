@@ -14,6 +14,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`pool`] | the pool and its builder |
+//! | [`pools`] | a pool that follows another, as zswap switches |
 //! | [`outcome`] | one page's result, and the page at rest |
 //! | [`report`] | a batch's and a pool's counts |
 //! | [`page`] | unit sizes, lists of pages, same-filled pages |
@@ -33,6 +34,7 @@ pub mod iaa;
 pub mod outcome;
 pub mod page;
 pub mod pool;
+pub mod pools;
 pub mod report;
 mod sync;
 mod unavailable;
@@ -45,5 +47,6 @@ pub use pagepress_fallback::Corrupt;
 #[cfg(feature = "zstd")]
 pub use pagepress_fallback::zstd::train_dictionary as train_zstd_dictionary;
 pub use pool::{Backend, Builder, Pool};
+pub use pools::{Kept, Pools};
 pub use report::{FallbackReason, Report, Stats};
 pub use unavailable::Unavailable;

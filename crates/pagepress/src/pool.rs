@@ -15,11 +15,11 @@ use crate::iaa::{Devices, Options};
 use crate::outcome::{Outcome, PageError, Stored, StoredBuf};
 use crate::page::{Pages, UnitSize};
 use crate::report::{FallbackReason, Report, Stats};
-use crate::sync::Arc;
 use crate::unavailable::Unavailable;
 use core::convert::Infallible;
 use core::fmt;
 use core::ops::ControlFlow;
+use std::sync::{Arc, Weak};
 
 /// What a pool compresses with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,7 +37,7 @@ pub enum Backend {
 }
 
 /// Makes a [`Pool`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Builder {
     backend: Backend,
     codec: Option<Codec>,
@@ -123,6 +123,17 @@ impl Builder {
     /// [`Error`] if the settings contradict each other, this build lacks the
     /// codec, or memory for a context is lacking.
     pub fn build(self) -> Result<Pool, Error> {
+        let settings = self.clone();
+        let (contexts, unavailable) = self.make()?;
+        Ok(Pool(Arc::new(Inner {
+            contexts,
+            unavailable,
+            settings: Some(settings),
+        })))
+    }
+
+    /// The contexts, and what [`Backend::Auto`] found missing.
+    fn make(self) -> Result<(Contexts, Option<Unavailable>), Error> {
         let max = self.unit.bytes() - 1;
         let accept_limit = self.accept_limit.unwrap_or(max);
         if !(1..=max).contains(&accept_limit) {
@@ -133,13 +144,13 @@ impl Builder {
         }
         #[cfg(feature = "iaa")]
         if let Some(devices) = self.devices.clone() {
-            return self.with_devices(devices, accept_limit);
+            return Ok((self.with_devices(devices, accept_limit)?, None));
         }
         let unavailable = match self.backend {
             Backend::Software => None,
             #[cfg(feature = "iaa")]
-            Backend::Auto | Backend::Iaa => match self.device_pool(accept_limit) {
-                Ok(pool) => return Ok(pool),
+            Backend::Auto | Backend::Iaa => match self.on_the_host(accept_limit) {
+                Ok(contexts) => return Ok((contexts, None)),
                 Err(Error::Unavailable(why)) if self.backend == Backend::Auto => {
                     Some((FallbackReason::NoDevice, why))
                 }
@@ -161,25 +172,25 @@ impl Builder {
                 .find(|codec| codec.is_built())
                 .unwrap_or(Codec::Lz4)
         });
-        let mut pool = Pool::with_provider(Software::new(Settings {
+        let provider = Software::new(Settings {
             codec,
             level: self.level,
             unit: self.unit,
             accept_limit,
             dictionary: self.dictionary,
             fallback: unavailable.as_ref().map(|(reason, _)| *reason),
-        })?)?;
-        pool.unavailable = unavailable.map(|(_, why)| Arc::new(why));
-        Ok(pool)
+        })?;
+        let contexts = contexts_of(provider)?;
+        Ok((contexts, unavailable.map(|(_, why)| why)))
     }
 
-    /// A pool on the host's devices.
+    /// Contexts on the host's devices.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if there is none to be used, or none for these
     /// pages.
     #[cfg(feature = "iaa")]
-    fn device_pool(&self, accept_limit: usize) -> Result<Pool, Error> {
+    fn on_the_host(&self, accept_limit: usize) -> Result<Contexts, Error> {
         if let (Some(codec), Backend::Auto) =
             (self.codec.filter(|&c| c != Codec::Deflate), self.backend)
         {
@@ -191,7 +202,7 @@ impl Builder {
     }
 
     #[cfg(feature = "iaa")]
-    fn with_devices(self, devices: Devices, accept_limit: usize) -> Result<Pool, Error> {
+    fn with_devices(self, devices: Devices, accept_limit: usize) -> Result<Contexts, Error> {
         if let Some(codec) = self.codec.filter(|&codec| codec != Codec::Deflate) {
             return Err(Error::NotOfDevice { codec });
         }
@@ -209,7 +220,7 @@ impl Builder {
         }
         let contexts = Cpus::of_this_host().online.len();
         let options = self.iaa;
-        Pool::with_provider(Iaa::new(
+        contexts_of(Iaa::new(
             devices,
             options,
             self.unit,
@@ -219,6 +230,10 @@ impl Builder {
     }
 }
 
+fn contexts_of(provider: impl Provider + 'static) -> Result<Contexts, Error> {
+    Contexts::new(Box::new(provider), &Cpus::of_this_host())
+}
+
 /// Compresses and decompresses pages in batches, on whatever the host has.
 ///
 /// A pool owns one context per CPU. A call takes the context of the CPU it
@@ -226,7 +241,9 @@ impl Builder {
 /// and hands every page's own result to the caller straight from the context's
 /// dst buffer. Calls allocate nothing and take one lock, uncontended as a rule.
 ///
-/// Clones are handles to the same pool; the last one dropped frees it.
+/// Clones are handles to the same pool; the last one dropped frees it. With
+/// devices that still owe an answer, that waits for as long as a page may take,
+/// for each context that has such a page.
 ///
 /// ```
 /// use pagepress::{Backend, Codec, Outcome, Pool};
@@ -248,9 +265,13 @@ impl Builder {
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Pool {
-    contexts: Arc<Contexts>,
-    unavailable: Option<Arc<Unavailable>>,
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    contexts: Contexts,
+    unavailable: Option<Unavailable>,
+    /// What it was built with, if it was built.
+    settings: Option<Builder>,
 }
 
 impl Pool {
@@ -265,43 +286,59 @@ impl Pool {
     /// # Errors
     /// [`Error::Context`] if one of them cannot be made.
     pub fn with_provider(provider: impl Provider + 'static) -> Result<Self, Error> {
-        let contexts = Contexts::new(Box::new(provider), &Cpus::of_this_host())?;
-        Ok(Self {
-            contexts: Arc::new(contexts),
+        Ok(Self(Arc::new(Inner {
+            contexts: contexts_of(provider)?,
             unavailable: None,
-        })
+            settings: None,
+        })))
+    }
+
+    /// Whether both are handles to the same pool.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// A handle that does not keep the pool.
+    pub(crate) fn downgrade(&self) -> WeakPool {
+        WeakPool(Arc::downgrade(&self.0))
+    }
+
+    /// Whether building with these settings now would make another such pool.
+    pub(crate) fn is_as(&self, settings: &Builder) -> bool {
+        self.0.settings.as_ref() == Some(settings) && self.0.unavailable.is_none()
     }
 
     /// The codec of this pool's pages.
     #[must_use]
     pub fn codec(&self) -> Codec {
-        self.contexts.provider().codec()
+        self.0.contexts.provider().codec()
     }
 
     /// The size of this pool's pages.
     #[must_use]
     pub fn unit_size(&self) -> UnitSize {
-        self.contexts.provider().unit_size()
+        self.0.contexts.provider().unit_size()
     }
 
     /// What the contexts compress with, for people: `software`, for instance.
     #[must_use]
     pub fn backend_name(&self) -> &str {
-        self.contexts.provider().name()
+        self.0.contexts.provider().name()
     }
 
     /// Why software does what a device was meant to do, if it does: the link
     /// that [`Backend::Auto`] found missing when the pool was made.
     #[must_use]
     pub fn unavailable(&self) -> Option<&Unavailable> {
-        self.unavailable.as_deref()
+        self.0.unavailable.as_ref()
     }
 
     /// How many pages a context works on at once. A hint for the size of
     /// batches; any other works too.
     #[must_use]
     pub fn batch_hint(&self) -> usize {
-        self.contexts.provider().batch_hint()
+        self.0.contexts.provider().batch_hint()
     }
 
     /// Compresses a batch of pages, handing each one's result to `sink` with
@@ -433,30 +470,30 @@ impl Pool {
     #[cfg(feature = "iaa")]
     #[must_use]
     pub fn device_stats(&self) -> Vec<crate::iaa::DeviceStats> {
-        self.contexts.provider().devices()
+        self.0.contexts.provider().devices()
     }
 
     /// What the pool did since it was made.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.contexts.stats()
+        self.0.contexts.stats()
     }
 
     /// Why CPUs that came online after the pool was made have no context of
     /// their own: an [`Error::Context`] for each. Neighbours serve them.
     #[must_use]
     pub fn failed_contexts(&self) -> Vec<Error> {
-        self.contexts.failures()
+        self.0.contexts.failures()
     }
 
     /// The bytes the pool holds.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        let (contexts, spares) = self.contexts.memory();
+        let (contexts, spares) = self.0.contexts.memory();
         Memory {
             contexts,
             spares,
-            table: self.contexts.table_bytes(),
+            table: self.0.contexts.table_bytes(),
         }
     }
 
@@ -466,7 +503,7 @@ impl Pool {
         sink: &'s mut crate::compressor::CompressSink<'s>,
     ) -> Report {
         let mut delivery = CompressDelivery::new(sink);
-        match self.contexts.take() {
+        match self.0.contexts.take() {
             Some(mut context) => {
                 context.compress(&pages, &mut delivery);
                 context.account(|totals| &totals.compress, delivery.report());
@@ -481,7 +518,7 @@ impl Pool {
 
     fn run_decompress(&self, pages: &[Stored<'_>], sink: &mut dyn PageSink) -> Report {
         let mut delivery = DecompressDelivery::new(sink);
-        match self.contexts.take() {
+        match self.0.contexts.take() {
             Some(mut context) => {
                 context.decompress(pages, &mut delivery);
                 context.account(|totals| &totals.decompress, delivery.report());
@@ -495,10 +532,30 @@ impl Pool {
     }
 }
 
+/// A handle that does not keep its pool.
+#[derive(Clone)]
+pub(crate) struct WeakPool(Weak<Inner>);
+
+impl WeakPool {
+    /// The pool, if anyone still has a handle to it.
+    pub(crate) fn upgrade(&self) -> Option<Pool> {
+        self.0.upgrade().map(Pool)
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+
+    /// Whether this pool is what it is a handle to.
+    pub(crate) fn is_of(&self, pool: &Pool) -> bool {
+        self.0.as_ptr() == Arc::as_ptr(&pool.0)
+    }
+}
+
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("provider", &self.contexts.provider())
+            .field("provider", &self.0.contexts.provider())
             .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ pub(crate) use imp::*;
 mod imp {
     use core::cell::Cell;
     pub(crate) use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
     pub(crate) use std::thread::yield_now;
     use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ mod imp {
     use core::cell::Cell;
     use core::time::Duration;
     pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-    pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+    pub(crate) use loom::sync::{Mutex, MutexGuard};
     pub(crate) use loom::thread::yield_now;
 
     loom::thread_local! {

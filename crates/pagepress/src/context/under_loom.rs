@@ -9,8 +9,8 @@ use super::rig::{Census, Counted, MEMORY, cpus};
 use super::*;
 use crate::compressor::CompressDelivery;
 use crate::outcome::{Outcome, PageError};
-use crate::sync::Arc;
 use core::ops::ControlFlow;
+use loom::sync::Arc;
 use loom::thread;
 
 /// In which order threads start. Loom explores from there, and forgets who else

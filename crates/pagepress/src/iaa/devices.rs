@@ -26,6 +26,15 @@ pub struct Devices {
     packages: Arc<[Option<u32>]>,
 }
 
+/// Handles to the same queues are equal.
+impl PartialEq for Devices {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.fleet, &other.fleet)
+    }
+}
+
+impl Eq for Devices {}
+
 impl Devices {
     /// All usable queues of this host.
     ///

@@ -24,7 +24,7 @@ use pagepress_iaa::tables::{Codes, Histogram};
 use std::sync::Arc;
 
 /// How a device compresses pages. All of it is deflate.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Format {
     /// With deflate's fixed codes: one pass, the fastest.
@@ -90,6 +90,19 @@ impl Tables {
     }
 }
 
+/// Tables are equal if their codes are.
+impl PartialEq for Tables {
+    fn eq(&self, other: &Self) -> bool {
+        let lengths = |tables: &Self| {
+            let codes = tables.canned.codes();
+            (*codes.literals(), *codes.distances())
+        };
+        lengths(self) == lengths(other)
+    }
+}
+
+impl Eq for Tables {}
+
 /// FNV-1a of all code lengths.
 fn id_of(canned: &CannedTables) -> NonZeroU32 {
     let codes = canned.codes();
@@ -127,7 +140,7 @@ pub enum Verify {
 }
 
 /// How a pool uses its devices.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Options {
     /// How pages are compressed.

@@ -5,3 +5,4 @@ mod memory;
 mod pages;
 mod properties;
 mod subject;
+mod switching;
