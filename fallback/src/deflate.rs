@@ -45,17 +45,22 @@ impl core::fmt::Debug for Deflate {
 impl Deflate {
     /// A context for pages of `unit` bytes, at a level from [`LEVELS`].
     ///
-    /// Returns `None` if libdeflate could not allocate its decoder.
+    /// Returns `None` if the system has no memory.
     ///
     /// # Panics
     /// If `level` is outside [`LEVELS`].
     #[must_use]
     pub fn new(unit: usize, level: i32) -> Option<Self> {
         assert!(LEVELS.contains(&level), "deflate has no level {level}");
+        let decoder = ffi::Decoder::new()?;
+        let probe = Probe::boxed()?;
+        if !crate::is_there(ENCODER_BYTES) {
+            return None;
+        }
         Some(Self {
             encoder: Encoder::new(level, false, WINDOW_BITS),
-            decoder: ffi::Decoder::new()?,
-            probe: Some(Box::default()),
+            decoder,
+            probe: Some(probe),
             unit,
         })
     }

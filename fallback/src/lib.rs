@@ -22,6 +22,26 @@ pub mod probe;
 #[cfg(feature = "zstd")]
 pub mod zstd;
 
+/// So many zero bytes, or `None` if the system has no memory.
+#[must_use]
+pub fn zeroed(len: usize) -> Option<Box<[u8]>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).ok()?;
+    bytes.resize(len, 0);
+    Some(bytes.into_boxed_slice())
+}
+
+/// Whether the system has so much memory just now. The codecs written in Rust
+/// end the process if it refuses theirs, so they are not asked to try.
+#[cfg(any(feature = "lz4", feature = "zstd", feature = "deflate"))]
+fn is_there(bytes: usize) -> bool {
+    let mut there = Vec::<u8>::new();
+    let is_there = there.try_reserve_exact(bytes).is_ok();
+    // Not to be optimised away.
+    core::hint::black_box(&there);
+    is_there
+}
+
 /// A codec's reusable state, able to compress one page after another.
 ///
 /// "Page" is the pool's unit: 4 KiB by default, a power of two up to 64 KiB.

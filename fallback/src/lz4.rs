@@ -33,15 +33,18 @@ impl core::fmt::Debug for Lz4 {
 }
 
 impl Lz4 {
-    /// A context for pages of `unit` bytes.
+    /// A context for pages of `unit` bytes; `None` if the system has no memory.
     #[must_use]
-    pub fn new(unit: usize) -> Self {
+    pub fn new(unit: usize) -> Option<Self> {
+        if !crate::is_there(table_bytes(unit)) {
+            return None;
+        }
         let table = if unit < u16::MAX as usize {
             CompressTable::small()
         } else {
             CompressTable::large()
         };
-        Self { table, unit }
+        Some(Self { table, unit })
     }
 }
 

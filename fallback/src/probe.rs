@@ -54,6 +54,12 @@ impl core::fmt::Debug for Probe {
 }
 
 impl Probe {
+    /// One on the heap, or `None` if the system has no memory.
+    #[cfg(any(feature = "zstd", feature = "deflate"))]
+    pub(crate) fn boxed() -> Option<Box<Self>> {
+        crate::is_there(size_of::<Self>()).then(Box::default)
+    }
+
     /// Whether `page` holds nothing that a codec could shorten.
     ///
     /// `page` is a unit: a multiple of 4096 bytes. Anything shorter is never

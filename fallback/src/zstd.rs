@@ -53,6 +53,7 @@ impl Zstd {
     /// If `level` is outside [`LEVELS`].
     pub fn new(unit: usize, level: i32, dictionary: Option<&[u8]>) -> Result<Self, &'static str> {
         assert!(LEVELS.contains(&level), "zstd has no level {level}");
+        let probe = Probe::boxed().ok_or("zstd: out of memory")?;
         let mut encoder = CCtx::try_create().ok_or("zstd: out of memory")?;
         for parameter in [
             CParameter::CompressionLevel(level),
@@ -78,7 +79,7 @@ impl Zstd {
         let mut codec = Self {
             encoder,
             decoder,
-            probe: Some(Box::default()),
+            probe: Some(probe),
             unit,
         };
         codec.warm_up()?;
@@ -95,8 +96,9 @@ impl Zstd {
 
     /// libzstd sizes its workspace and digests its dictionary on first use.
     fn warm_up(&mut self) -> Result<(), &'static str> {
-        let page = vec![0; self.unit];
-        let mut packed = vec![0; self.unit];
+        let lacking = "zstd: out of memory";
+        let page = crate::zeroed(self.unit).ok_or(lacking)?;
+        let mut packed = crate::zeroed(self.unit).ok_or(lacking)?;
         let n = self
             .encoder
             .compress2(&mut packed[..], &page)

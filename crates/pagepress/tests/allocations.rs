@@ -20,7 +20,9 @@ fn main() {
     checks::hot_path_allocates_nothing();
     checks::hot_path_to_a_device_allocates_nothing();
     checks::memory_is_as_reported();
-    println!("test result: ok. 3 passed; 0 failed");
+    checks::a_pool_without_memory_is_gone();
+    checks::a_pool_without_memory_for_devices_is_gone();
+    println!("test result: ok. 5 passed; 0 failed");
 }
 
 /// malloc and its kin, counting.
@@ -42,6 +44,11 @@ mod heap {
     /// Whether what is taken now is nobody's concern.
     static ASIDE: AtomicBool = AtomicBool::new(false);
     static LIVE: AtomicI64 = AtomicI64::new(0);
+    /// Bytes that may be in use, before large blocks are refused.
+    static MOST: AtomicI64 = AtomicI64::new(i64::MAX);
+    static REFUSED: AtomicU64 = AtomicU64::new(0);
+    /// Smaller blocks are found in what the heap has left.
+    const LARGE: usize = 2048;
 
     /// Allocations so far, by anyone in this process.
     pub(crate) fn calls() -> u64 {
@@ -61,6 +68,22 @@ mod heap {
         done
     }
 
+    /// Does something with `bytes` more than are in use now; how often it was
+    /// refused more.
+    pub(crate) fn within<T>(bytes: i64, work: impl FnOnce() -> T) -> (T, u64) {
+        let before = REFUSED.load(Ordering::SeqCst);
+        MOST.store(live() + bytes, Ordering::SeqCst);
+        let done = work();
+        MOST.store(i64::MAX, Ordering::SeqCst);
+        (done, REFUSED.load(Ordering::SeqCst) - before)
+    }
+
+    fn is_refused(size: usize) -> bool {
+        let refused = size >= LARGE && live() + size as i64 > MOST.load(Ordering::SeqCst);
+        REFUSED.fetch_add(u64::from(refused), Ordering::SeqCst);
+        refused
+    }
+
     fn taken(block: *mut c_void) -> *mut c_void {
         let counted = !ASIDE.load(Ordering::SeqCst);
         CALLS.fetch_add(u64::from(counted), Ordering::SeqCst);
@@ -76,18 +99,27 @@ mod heap {
 
     #[unsafe(no_mangle)]
     extern "C" fn malloc(size: usize) -> *mut c_void {
+        if is_refused(size) {
+            return core::ptr::null_mut();
+        }
         // SAFETY: glibc's own malloc, which takes any size.
         taken(unsafe { __libc_malloc(size) })
     }
 
     #[unsafe(no_mangle)]
     extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+        if is_refused(count.saturating_mul(size)) {
+            return core::ptr::null_mut();
+        }
         // SAFETY: glibc's own calloc, which takes any sizes.
         taken(unsafe { __libc_calloc(count, size) })
     }
 
     #[unsafe(no_mangle)]
     unsafe extern "C" fn realloc(old: *mut c_void, size: usize) -> *mut c_void {
+        if is_refused(size) {
+            return core::ptr::null_mut();
+        }
         LIVE.fetch_sub(usable(old), Ordering::SeqCst);
         // SAFETY: the caller gives a block of this allocator, or null.
         taken(unsafe { __libc_realloc(old, size) })
@@ -95,6 +127,9 @@ mod heap {
 
     #[unsafe(no_mangle)]
     extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+        if is_refused(size) {
+            return core::ptr::null_mut();
+        }
         // SAFETY: glibc's own memalign, which takes any alignment and size.
         taken(unsafe { __libc_memalign(align, size) })
     }
@@ -123,7 +158,7 @@ mod checks {
     use super::heap;
     use super::pages::{kinds, units};
     use pagepress::iaa::{Devices, Format, Options, Tables};
-    use pagepress::{Backend, Codec, Outcome, Pool, Stored, StoredBuf, UnitSize};
+    use pagepress::{Backend, Codec, Error, Outcome, Pool, Stored, StoredBuf, UnitSize};
     use pagepress_abi::{Portal, Submission};
     use pagepress_iaa::clock::HostClock;
     use pagepress_iaa::fleet::Facts;
@@ -268,5 +303,92 @@ mod checks {
                 assert_eq!(heap::live() - before, 0, "{codec} leaks");
             }
         }
+    }
+
+    /// However little there is: a pool, or the CPU that lacks a context, and
+    /// nothing left behind.
+    pub(crate) fn a_pool_without_memory_is_gone() {
+        for codec in Codec::ALL {
+            let build = || {
+                let builder = Pool::builder().backend(Backend::Software).codec(codec);
+                builder.build()
+            };
+            let memory = build().expect("enough memory").memory();
+            let (whole, online) = (memory.total() as i64, memory.contexts.len());
+            let (mut failed_on, mut built) = (Vec::with_capacity(online), 0);
+            let before = heap::live();
+            // What is reserved ahead may ask for more than is used.
+            for bytes in (0..2 * whole).step_by(1 << 10) {
+                let (pool, refused) = heap::within(bytes, build);
+                match pool {
+                    Ok(pool) => {
+                        assert_eq!(refused, 0, "{codec}");
+                        built += 1;
+                        drop(pool);
+                    }
+                    Err(Error::Context { cpu, reason }) => {
+                        assert!(
+                            refused > 0 && reason.contains("memory"),
+                            "{codec}: {reason}"
+                        );
+                        if !failed_on.contains(&cpu) {
+                            failed_on.push(cpu);
+                        }
+                    }
+                    Err(error) => panic!("{codec}: {error}"),
+                }
+                assert_eq!(heap::live(), before, "{codec} with {bytes} bytes");
+            }
+            assert!(built > 0);
+            assert_eq!(failed_on.len(), online, "{codec}: {failed_on:?}");
+            println!("{codec}: refused on the CPUs {failed_on:?}");
+        }
+    }
+
+    /// Device memory is mapped: here up to a limit of the process.
+    pub(crate) fn a_pool_without_memory_for_devices_is_gone() {
+        let mut options = Options::default();
+        options.in_flight = 32;
+        let unit = UnitSize::new(1 << 16).expect("a unit size");
+        let builder = Pool::builder().devices(devices(Profile::GEN1));
+        let build = || builder.clone().iaa(options.clone()).unit_size(unit).build();
+        drop(build().expect("enough memory"));
+        let (before, had) = (heap::live(), mapped());
+        let error = limited(had + (1 << 20), build).expect_err("2 MiB a context");
+        let Error::Context { cpu, reason } = error else {
+            panic!("{error}");
+        };
+        assert!(reason.contains("memory for its dst buffers"), "{reason}");
+        println!("iaa: refused on CPU {cpu}, {reason}");
+        drop(reason);
+        assert_eq!((heap::live(), mapped()), (before, had));
+        build().expect("enough memory again");
+    }
+
+    /// Bytes of address space in use.
+    fn mapped() -> u64 {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("procfs");
+        let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
+        pages * 4096
+    }
+
+    /// Does something while the process may map no more than this.
+    fn limited<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: `limit` is there to be written.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) }, 0);
+        let less = libc::rlimit {
+            rlim_cur: bytes,
+            ..limit
+        };
+        // SAFETY: a valid limit, below the hard one; put back below.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &less) }, 0);
+        let done = work();
+        // SAFETY: the limit there was.
+        assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0);
+        done
     }
 }

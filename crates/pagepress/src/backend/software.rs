@@ -89,23 +89,23 @@ impl Provider for Software {
         let (unit, level) = (settings.unit.bytes(), settings.level);
         match settings.codec {
             #[cfg(feature = "lz4")]
-            Codec::Lz4 => Ok(Context::boxed(
-                pagepress_fallback::lz4::Lz4::new(unit),
-                settings,
-            )),
+            Codec::Lz4 => {
+                let codec = pagepress_fallback::lz4::Lz4::new(unit).ok_or("lz4: out of memory")?;
+                Context::boxed(codec, settings)
+            }
             #[cfg(feature = "zstd")]
             Codec::Zstd => {
                 use pagepress_fallback::zstd::{DEFAULT_LEVEL, Zstd};
                 let dictionary = settings.dictionary.as_deref();
                 let codec = Zstd::new(unit, level.unwrap_or(DEFAULT_LEVEL), dictionary)?;
-                Ok(Context::boxed(codec, settings))
+                Context::boxed(codec, settings)
             }
             #[cfg(feature = "deflate")]
             Codec::Deflate => {
                 use pagepress_fallback::deflate::{DEFAULT_LEVEL, Deflate};
                 let codec = Deflate::new(unit, level.unwrap_or(DEFAULT_LEVEL))
                     .ok_or("deflate: out of memory")?;
-                Ok(Context::boxed(codec, settings))
+                Context::boxed(codec, settings)
             }
             #[cfg(not(all(feature = "lz4", feature = "zstd", feature = "deflate")))]
             codec => Err(Error::NotBuilt { codec }.to_string()),
@@ -124,16 +124,17 @@ struct Context<C> {
 }
 
 impl<C: PageCodec + 'static> Context<C> {
-    fn boxed(codec: C, settings: &Settings) -> Box<dyn Compressor> {
+    fn boxed(codec: C, settings: &Settings) -> Result<Box<dyn Compressor>, String> {
         let dst = codec.dst_bytes().max(settings.unit.bytes());
-        Box::new(Self {
+        let dst = pagepress_fallback::zeroed(dst).ok_or("out of memory for its dst buffer")?;
+        Ok(Box::new(Self {
             codec,
             id: settings.codec,
             unit: settings.unit,
             accept_limit: settings.accept_limit,
             fallback: settings.fallback,
-            dst: vec![0; dst].into_boxed_slice(),
-        })
+            dst,
+        }))
     }
 
     fn compress_page(

@@ -56,16 +56,18 @@ impl Share {
     #[cold]
     fn make(&self) -> Result<Software, PageError> {
         let unit = self.unit.bytes();
-        let codec = Deflate::new(unit, DEFAULT_LEVEL).ok_or(PageError::CodecFailed {
+        let lacking = PageError::CodecFailed {
             codec: Codec::Deflate,
             reason: "out of memory",
-        })?;
+        };
+        let codec = Deflate::new(unit, DEFAULT_LEVEL).ok_or(lacking)?;
+        let dst = pagepress_fallback::zeroed(codec.dst_bytes().max(unit)).ok_or(lacking)?;
         let joined = self.tables.as_ref().map(|tables| {
             let (header, bits) = tables.canned.codes().header();
             Joined::new(&header, bits, unit)
         });
         Ok(Software {
-            dst: vec![0; codec.dst_bytes().max(unit)].into(),
+            dst,
             codec,
             joined,
             accept_limit: self.accept_limit,
