@@ -6,6 +6,7 @@
 
 pub mod contenders;
 pub mod device;
+pub mod machine;
 pub mod null;
 pub mod rivals;
 pub mod ticks;
