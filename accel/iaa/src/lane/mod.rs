@@ -22,6 +22,7 @@ use crate::clock::nanoseconds;
 use crate::fleet::{Fleet, Link, Routes};
 use crate::tally::{Count, Tally, Totals};
 use core::ops::ControlFlow;
+use core::sync::atomic::{Ordering, fence};
 use core::time::Duration;
 use memory::Memory;
 use pagepress_abi::{Descriptor, Submission};
@@ -598,6 +599,15 @@ fn needs_statistics(link: &Link, unit: usize) -> bool {
 pub struct Counts(Arc<[Tally]>);
 
 impl Counts {
+    /// Whether its lane is gone, so that nothing is added any more.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        let is_final = Arc::strong_count(&self.0) == 1;
+        // Sees all that the lane counted before it went.
+        fence(Ordering::Acquire);
+        is_final
+    }
+
     /// Adds it up, queue by queue.
     pub fn add_to(&self, totals: &mut [Totals]) {
         for (total, tally) in totals.iter_mut().zip(&*self.0) {

@@ -26,9 +26,14 @@ use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 use crossbeam_utils::CachePadded;
 
-/// How long a call waits, yielding, while every context is busy, before it
-/// takes a spare one. Far longer than any batch, so only a holder that was
-/// preempted or whose sink blocks is given up on.
+/// Spare contexts to each CPU's that may be in use without anyone having waited,
+/// and that are kept for the next time. Whoever finds all contexts of n CPUs busy
+/// runs itself, so one of their holders does not: waiting for it is waiting for the
+/// scheduler. With 64 threads on two CPUs, 16 spares do (`benches/README.md`).
+const SPARES_PER_CPU: usize = if cfg!(loom) { 1 } else { 8 };
+
+/// How long a call waits, yielding, while these are busy too, before it takes one
+/// more.
 const PATIENCE: Duration = Duration::from_millis(10);
 
 type Boxed = Box<dyn Compressor>;
@@ -78,9 +83,12 @@ pub(crate) struct Contexts {
     /// Late CPUs whose context could not be made, and why.
     failed: CpuSet,
     failures: Mutex<Vec<Error>>,
-    /// Contexts of no CPU, for calls that find all others busy. Kept for the
-    /// next such call; see [`Contexts::spare`].
+    /// Contexts of no CPU, for calls that find all others busy; here are those
+    /// that nobody uses just now. See [`Contexts::spare`].
     spares: Mutex<Vec<Boxed>>,
+    /// The most that are kept, and that are used by calls that have not waited.
+    spares_most: usize,
+    spares_in_use: AtomicUsize,
     spare_totals: CallTotals,
     neighbour_calls: AtomicU64,
     spare_calls: AtomicU64,
@@ -99,12 +107,16 @@ impl Contexts {
     /// [`Error::Context`] for the first that cannot be made; those made before
     /// it are freed.
     pub(crate) fn new(provider: Box<dyn Provider>, cpus: &Cpus) -> Result<Self, Error> {
+        let spares_most = SPARES_PER_CPU * cpus.online.len();
         let contexts = Self {
             slots: (0..cpus.possible).map(|_| CachePadded::default()).collect(),
             made: CpuSet::new(cpus.possible),
             failed: CpuSet::new(cpus.possible),
             failures: Mutex::default(),
-            spares: Mutex::default(),
+            // With room for all, so that giving one back allocates nothing.
+            spares: Mutex::new(Vec::with_capacity(spares_most)),
+            spares_most,
+            spares_in_use: AtomicUsize::new(0),
             spare_totals: CallTotals::default(),
             neighbour_calls: AtomicU64::new(0),
             spare_calls: AtomicU64::new(0),
@@ -193,13 +205,15 @@ impl Contexts {
                 }
                 break Some(lease);
             }
-            // Inside a sink of this very thread, waiting could be for
-            // ourselves.
-            let alone = HELD.with(Cell::get) == 0;
-            let wait = wait.get_or_insert_with(Wait::start);
-            if !alone || wait.elapsed() > PATIENCE {
-                break self.spare(home);
+            // Inside a sink of this very thread, waiting could be for ourselves.
+            let is_nested = HELD.with(Cell::get) > 0;
+            let waited = wait.as_ref().map_or(Duration::ZERO, Wait::elapsed);
+            let at_last = is_nested || waited > PATIENCE;
+            let spare = self.spare(home, at_last);
+            if spare.is_some() || at_last {
+                break spare;
             }
+            wait.get_or_insert_with(Wait::start);
             yield_now();
         };
         if let Some(wait) = wait {
@@ -236,15 +250,20 @@ impl Contexts {
         Some(Lease::new(self, Held::Context(guard, &slot.totals)))
     }
 
-    /// A context of no CPU. This is what keeps a sink that calls the pool
-    /// again, or that waits for another thread which does, from a deadlock.
-    fn spare(&self, home: usize) -> Option<Lease<'_>> {
-        self.spare_calls.fetch_add(1, Ordering::Relaxed);
-        let kept = lock_soon(&self.spares).and_then(|mut spares| spares.pop());
-        let compressor = match kept {
-            Some(compressor) => compressor,
-            None => self.provider.make_context(home).ok()?,
+    /// A context of no CPU, beyond the usual number of such only `at_last`. This
+    /// is what keeps a sink that calls the pool again, or that waits for another
+    /// thread which does, from a deadlock.
+    fn spare(&self, home: usize, at_last: bool) -> Option<Lease<'_>> {
+        let in_use = self.spares_in_use.fetch_add(1, Ordering::Relaxed);
+        let spare = (at_last || in_use < self.spares_most).then(|| {
+            let kept = lock_soon(&self.spares).and_then(|mut spares| spares.pop());
+            kept.or_else(|| self.provider.make_context(home).ok())
+        });
+        let Some(compressor) = spare.flatten() else {
+            self.spares_in_use.fetch_sub(1, Ordering::Relaxed);
+            return None;
         };
+        self.spare_calls.fetch_add(1, Ordering::Relaxed);
         Some(Lease::new(self, Held::Spare(Some(compressor))))
     }
 
@@ -285,7 +304,9 @@ impl Contexts {
     /// Bytes of the table that the contexts hang in, with their locks and
     /// counters: there is a slot for every possible CPU from the start.
     pub(crate) fn table_bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.slots) + self.made.bytes() + self.failed.bytes()
+        let spares = self.spares_most * size_of::<Boxed>();
+        let sets = self.made.bytes() + self.failed.bytes();
+        size_of::<Self>() + size_of_val(&*self.slots) + sets + spares
     }
 }
 
@@ -324,11 +345,12 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         HELD.with(|held| held.set(held.get() - 1));
         if let Held::Spare(compressor) = &mut self.held {
-            // As many spares are kept as there are CPUs to use them at once.
-            let spares = lock_soon(&self.contexts.spares);
-            if let Some(mut spares) = spares.filter(|s| s.len() < self.contexts.slots.len()) {
+            let contexts = self.contexts;
+            let spares = lock_soon(&contexts.spares);
+            if let Some(mut spares) = spares.filter(|s| s.len() < contexts.spares_most) {
                 spares.extend(compressor.take());
             }
+            contexts.spares_in_use.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }

@@ -134,3 +134,26 @@ fn sinks_call_again() {
         );
     }
 }
+
+/// More calls at once than contexts are kept for: spare ones come and go, and what
+/// they did stays counted.
+#[test]
+fn what_spares_did_stays_counted() {
+    let (pool, _) = pool("", |model| model.timed = false, |_| {});
+    let pages = pages(1);
+    fn nested(pool: &Pool, pages: &[Vec<u8>], depth: usize) {
+        pool.compress_batch(pages, |_, outcome| {
+            assert!(outcome.is_ok());
+            if depth > 0 {
+                nested(pool, pages, depth - 1);
+            }
+        });
+    }
+    for round in 1..=3 {
+        nested(&pool, &pages, 99);
+        let submitted: u64 = pool.device_stats().iter().map(|s| s.submitted).sum();
+        assert_eq!(submitted, 100 * round);
+    }
+    let memory = pool.memory();
+    assert!(memory.spares.len() <= 8 * memory.contexts.len(), "{memory:?}");
+}

@@ -32,8 +32,39 @@ pub(crate) struct Iaa {
     shared: Arc<Shared>,
     store: Arc<Store>,
     software: Arc<Share>,
-    /// What each context made so far counts.
-    counts: Mutex<Vec<Counts>>,
+    counts: Mutex<Counted>,
+}
+
+/// What all contexts have counted, by queue.
+#[derive(Debug, Default)]
+struct Counted {
+    /// Those that there are.
+    here: Vec<Counts>,
+    /// Spare contexts come and go: what those counted that went.
+    gone: Vec<Totals>,
+}
+
+impl Counted {
+    fn add(&mut self, counts: Counts, queues: usize) {
+        self.gone.resize(queues, Totals::default());
+        self.here.retain(|counts| {
+            let is_final = counts.is_final();
+            if is_final {
+                counts.add_to(&mut self.gone);
+            }
+            !is_final
+        });
+        self.here.push(counts);
+    }
+
+    fn totals(&self, queues: usize) -> Vec<Totals> {
+        let mut totals = self.gone.clone();
+        totals.resize(queues, Totals::default());
+        for counts in &self.here {
+            counts.add_to(&mut totals);
+        }
+        totals
+    }
 }
 
 impl Iaa {
@@ -118,7 +149,7 @@ impl Provider for Iaa {
         );
         let lane = lane.map_err(|error| format!("memory for its dst buffers: {error}"))?;
         if let Some(mut counts) = lock_soon(&self.counts) {
-            counts.push(lane.counts());
+            counts.add(lane.counts(), self.devices.fleet.links().len());
         }
         Ok(Box::new(Context::new(
             lane,
@@ -131,10 +162,8 @@ impl Provider for Iaa {
 
     fn devices(&self) -> Vec<DeviceStats> {
         let links = self.devices.fleet.links();
-        let mut totals = vec![Totals::default(); links.len()];
-        if let Some(counts) = lock_soon(&self.counts) {
-            counts.iter().for_each(|counts| counts.add_to(&mut totals));
-        }
+        let counts = lock_soon(&self.counts);
+        let totals = counts.map_or_else(Vec::new, |counts| counts.totals(links.len()));
         let pairs = links.iter().zip(&totals);
         pairs
             .map(|(link, totals)| DeviceStats::new(link, totals))
