@@ -155,5 +155,8 @@ fn what_spares_did_stays_counted() {
         assert_eq!(submitted, 100 * round);
     }
     let memory = pool.memory();
-    assert!(memory.spares.len() <= 8 * memory.contexts.len(), "{memory:?}");
+    assert!(
+        memory.spares.len() <= 8 * memory.contexts.len(),
+        "{memory:?}"
+    );
 }
