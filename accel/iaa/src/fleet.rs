@@ -4,10 +4,11 @@ use crate::clock::Clock;
 use crate::probe::Failure;
 use crate::pulse::Pulse;
 use crate::recipe::Base;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Mutex};
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use pagepress_abi::Portal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Failures in a row after which a queue is put aside.
 const STRIKES: u32 = 3;
@@ -133,14 +134,16 @@ impl Link {
     /// [`found`](Self::found).
     pub(crate) fn lost(&self, clock: &dyn Clock) -> u32 {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-        if self
-            .facts
-            .credits
-            .is_some_and(|entries| lost as u32 >= entries)
-        {
+        if self.is_spent(lost) {
             self.put_aside(clock);
         }
         (lost >> 32) as u32
+    }
+
+    /// Whether every entry is held by a descriptor that was lost.
+    fn is_spent(&self, lost: u64) -> bool {
+        let entries = self.facts.credits;
+        entries.is_some_and(|entries| lost as u32 >= entries)
     }
 
     /// Whether all descriptors lost by then have completed, or never will.
@@ -193,7 +196,7 @@ impl Link {
         let time = self.aside_for.load(Ordering::Relaxed);
         let until = clock.now().saturating_add(time);
         self.aside_until.store(until, Ordering::Relaxed);
-        if !self.is_aside.swap(true, Ordering::Relaxed) {
+        if !self.is_aside.swap(true, Ordering::Release) {
             self.put_aside.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -223,7 +226,13 @@ impl Link {
         self.strikes.store(0, Ordering::Relaxed);
         self.aside_for.store(ASIDE, Ordering::Relaxed);
         self.taken_up.fetch_add(1, Ordering::Relaxed);
-        self.is_aside.store(false, Ordering::Relaxed);
+        // Whoever lost the last entry meanwhile may have put it aside just
+        // before; nobody would ask for the entries if it was not.
+        self.is_aside.swap(false, Ordering::Acquire);
+        if self.is_spent(self.lost.load(Ordering::Relaxed)) {
+            self.put_aside(clock);
+            return false;
+        }
         true
     }
 

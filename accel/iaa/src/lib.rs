@@ -22,5 +22,6 @@ pub mod probe;
 mod pulse;
 pub mod recipe;
 mod single;
+mod sync;
 pub mod tables;
 pub mod tally;

@@ -4,6 +4,7 @@
 
 use crate::clock::{Clock, nanoseconds};
 use crate::dma::Region;
+use crate::sync::yield_now;
 use core::fmt;
 use core::time::Duration;
 use pagepress_abi::{Completion, Descriptor, Portal, Status, Submission};
@@ -127,7 +128,7 @@ pub(crate) fn exchange(
             Submission::Retry if tries < TRIES => tries += 1,
             Submission::Retry => return Err(Failure::Busy),
         }
-        std::thread::yield_now();
+        yield_now();
     }
     let mut round = 0;
     while region.poll(record).is_none() {

@@ -502,6 +502,8 @@ impl Drop for Lane {
         }
         if self.lost != 0 {
             self.memory.leak();
+        }
+        if self.memory.is_any_lost() {
             // The tables that the device may still read stay too.
             core::mem::forget(Arc::clone(&self.shared));
         }

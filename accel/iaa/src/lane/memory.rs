@@ -4,12 +4,14 @@
 
 use crate::clock::Watched;
 use crate::dma::Region;
+use crate::sync::{Arc, Mutex};
 use crate::tables::{Codes, Histogram};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pagepress_abi::aecs::compress as aecs;
 use pagepress_abi::{Completion, CompletionRecord};
+use pagepress_idxd::fork::forks;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 
 /// Times that a lane's memory is replaced when all of its slots are lost.
 const RENEWALS: usize = 4;
@@ -30,6 +32,7 @@ pub fn leaked_bytes() -> u64 {
 #[derive(Debug)]
 pub struct Store {
     state: Mutex<Chunk>,
+    made_in: u32,
 }
 
 #[derive(Debug, Default)]
@@ -50,11 +53,16 @@ impl Store {
         };
         Self {
             state: Mutex::new(chunk),
+            made_in: forks(),
         }
     }
 
     /// `bytes` of a mapping, a multiple of 64, from a cache line on.
     fn take(&self, bytes: usize) -> io::Result<(Arc<Region>, usize)> {
+        if self.made_in != forks() {
+            // In a child, the lock may be held by a thread that is not there.
+            return Ok((Arc::new(Region::new(bytes)?), 0));
+        }
         let mut chunk = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(region) = &chunk.region {
             let (region, at) = (Arc::clone(region), chunk.used);
@@ -75,7 +83,7 @@ impl Store {
 /// in slot order. Everything starts at a cache line.
 #[derive(Debug)]
 pub(super) struct Memory {
-    store: Arc<Store>,
+    store: std::sync::Arc<Store>,
     region: Arc<Region>,
     /// Where in the region the lane's share begins.
     base: usize,
@@ -88,7 +96,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(
-        store: &Arc<Store>,
+        store: &std::sync::Arc<Store>,
         slots: usize,
         unit: usize,
         with_aecs: bool,
@@ -101,7 +109,7 @@ impl Memory {
         let bytes = slots * (unit + aecs + CompletionRecord::BYTES);
         let (region, base) = store.take(bytes)?;
         Ok(Self {
-            store: Arc::clone(store),
+            store: store.clone(),
             region,
             base,
             lost: Vec::with_capacity(RENEWALS),
@@ -266,6 +274,11 @@ impl Memory {
         true
     }
 
+    /// Whether any of it, of now or before, stays for good.
+    pub(super) fn is_any_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// Gives it up for good: the mapping it lies in stays.
     pub(super) fn leak(&mut self) {
         self.lost.push(Arc::clone(&self.region));
@@ -277,7 +290,7 @@ impl Drop for Memory {
         let bytes = self.bytes() as u64;
         for region in self.lost.drain(..) {
             LEAKED.fetch_add(bytes, Ordering::Relaxed);
-            core::mem::forget(region);
+            Region::leak_shared(region);
         }
     }
 }

@@ -12,6 +12,8 @@
 #![expect(unsafe_code, reason = "submitting lends memory to the device")]
 
 mod collect;
+#[cfg(all(test, loom))]
+mod loom;
 mod memory;
 mod tables;
 

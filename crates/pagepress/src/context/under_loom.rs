@@ -35,15 +35,12 @@ impl Order {
     }
 }
 
-/// Explores with this many preemptions, or as many as the environment says, and
-/// tells how many interleavings that were.
-fn explore(preemptions: usize, check: impl Fn(Order) + Copy + Send + Sync + 'static) {
+/// Explores, and tells how many interleavings there were.
+fn explore(check: impl Fn(Order) + Copy + Send + Sync + 'static) {
     let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     for order in [Order::AsGiven, Order::Reversed] {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = model.preemption_bound.or(Some(preemptions));
         let count = std::sync::Arc::clone(&count);
-        model.check(move || {
+        loom::model(move || {
             count.fetch_add(1, Ordering::Relaxed);
             check(order);
         });
@@ -87,7 +84,7 @@ fn owned(contexts: &Contexts) -> usize {
 
 #[test]
 fn first_use_of_a_late_cpu_by_three() {
-    explore(3, |order| {
+    explore(|order| {
         let (contexts, census) = contexts(Counted::default(), &cpus(2, [0]));
         order.run((0..3).map(|_| caller(&contexts, 1)).collect());
         let stats = contexts.stats();
@@ -102,7 +99,7 @@ fn first_use_of_a_late_cpu_by_three() {
 
 #[test]
 fn first_use_that_fails_is_tried_once() {
-    explore(4, |order| {
+    explore(|order| {
         let (contexts, census) = contexts(Counted::failing_for([1]), &cpus(2, [0]));
         let callers = (0..2).map(|_| {
             let contexts = Arc::clone(&contexts);
@@ -124,7 +121,7 @@ fn first_use_that_fails_is_tried_once() {
 
 #[test]
 fn take_neighbour_spare_and_return() {
-    explore(3, |order| {
+    explore(|order| {
         let (contexts, census) = contexts(Counted::default(), &cpus(2, [0, 1]));
         order.run([0, 0, 1].map(|home| caller(&contexts, home)).into());
         let stats = contexts.stats();
@@ -142,7 +139,7 @@ fn take_neighbour_spare_and_return() {
 /// With the one context held, spares come and go from several sides at once.
 #[test]
 fn spares_come_and_go() {
-    explore(4, |order| {
+    explore(|order| {
         let (contexts, census) = contexts(Counted::default(), &cpus(1, [0]));
         let held = contexts.take_near(Some(0)).expect("a context");
         order.run((0..2).map(|_| caller(&contexts, 0)).collect());
@@ -159,7 +156,7 @@ fn spares_come_and_go() {
 /// A sink that calls the pool again, beside another that does.
 #[test]
 fn calls_within_calls() {
-    explore(3, |order| {
+    explore(|order| {
         let (contexts, census) = contexts(Counted::default(), &cpus(2, [0, 1]));
         let nested = |home| {
             let contexts = Arc::clone(&contexts);
@@ -176,7 +173,7 @@ fn calls_within_calls() {
 
 #[test]
 fn the_last_handle_goes_during_a_late_first_use() {
-    explore(4, |order| {
+    explore(|order| {
         let (contexts, census) = contexts(Counted::default(), &cpus(2, [0]));
         // Whoever comes last frees what the other has made or used.
         let work = vec![caller(&contexts, 1), caller(&contexts, 1)];
@@ -189,7 +186,7 @@ fn the_last_handle_goes_during_a_late_first_use() {
 /// Reading what a pool holds takes none of the locks that calls hold.
 #[test]
 fn readers_see_whole_contexts() {
-    explore(4, |order| {
+    explore(|order| {
         let (contexts, _) = contexts(Counted::default(), &cpus(2, [0]));
         let reader = Arc::clone(&contexts);
         let reader = Box::new(move || {

@@ -5,17 +5,23 @@
     reason = "memory with a second writer is reached by address"
 )]
 
-use crate::clock::Watched;
-use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicU8, Ordering};
-use pagepress_abi::Completion;
-use pagepress_idxd::fork::forks;
-use std::io;
+#[cfg(not(loom))]
+mod mapped;
+#[cfg(loom)]
+mod tracked;
 
-/// Bytes of a page of this process' memory; what regions are rounded up to.
-const PAGE: usize = 4096;
-/// Bytes of a huge page.
-const HUGE_PAGE: usize = 2 << 20;
+use crate::clock::Watched;
+use crate::sync::Arc;
+use core::ptr;
+use core::sync::atomic::Ordering;
+#[cfg(not(loom))]
+use mapped::Mapping;
+use pagepress_abi::Completion;
+use std::io;
+#[cfg(loom)]
+use tracked::Mapping;
+#[cfg(all(test, loom))]
+pub(crate) use tracked::device;
 
 /// A mapping of its own, touched in advance, that only raw accesses reach.
 ///
@@ -27,16 +33,8 @@ const HUGE_PAGE: usize = 2 << 20;
 /// device has fewer translations to look up.
 #[derive(Debug)]
 pub struct Region {
-    base: NonNull<u8>,
-    len: usize,
-    made_in: u32,
+    mapping: Mapping,
 }
-
-// SAFETY: a region is an address range; who accesses it is up to the callers of
-// its unsafe functions, whichever thread they are on.
-unsafe impl Send for Region {}
-// SAFETY: as above.
-unsafe impl Sync for Region {}
 
 impl Region {
     /// A region of at least `len` bytes, all zero, aligned to a page.
@@ -44,45 +42,14 @@ impl Region {
     /// # Errors
     /// If the system has no memory.
     pub fn new(len: usize) -> io::Result<Self> {
-        let len = len.max(1).next_multiple_of(PAGE);
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a fresh mapping at an address of the kernel's choice.
-        let base = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let base = NonNull::new(base.cast()).expect("nothing is mapped at 0");
-        let region = Self {
-            base,
-            len,
-            made_in: forks(),
-        };
-        let advise = |advice| {
-            // SAFETY: the mapping made above, which nothing has used.
-            unsafe { libc::madvise(base.as_ptr().cast(), len, advice) }
-        };
-        if advise(libc::MADV_DONTFORK) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        if len >= HUGE_PAGE {
-            // A wish: without huge pages it works as well.
-            let _ = advise(libc::MADV_HUGEPAGE);
-        }
-        for at in (0..len).step_by(PAGE) {
-            // SAFETY: inside the mapping, which nobody else knows yet.
-            unsafe { region.put(at, &[0]) };
-        }
-        // A descriptor names it by number.
-        region.base.as_ptr().expose_provenance();
-        Ok(region)
+        Mapping::new(len).map(|mapping| Self { mapping })
     }
 
     /// Bytes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a region is never empty")]
     pub fn len(&self) -> usize {
-        self.len
+        self.mapping.len()
     }
 
     /// The address of the byte `at`, for a descriptor.
@@ -92,23 +59,15 @@ impl Region {
     #[must_use]
     #[inline]
     pub fn address(&self, at: usize) -> u64 {
-        assert!(at < self.len, "byte {at} of {}", self.len);
-        self.base.as_ptr().addr() as u64 + at as u64
+        assert!(at < self.len(), "byte {at} of {}", self.len());
+        self.mapping.base().addr() as u64 + at as u64
     }
 
     /// Whether the mapping is part of this process: not in a child of the one
     /// that made it, which must not touch it.
     #[must_use]
     pub fn is_here(&self) -> bool {
-        self.made_in == forks()
-    }
-
-    #[inline]
-    fn range(&self, at: usize, len: usize) -> *mut u8 {
-        let fits = at.checked_add(len).is_some_and(|end| end <= self.len);
-        assert!(fits, "{len} bytes from {at} of {}", self.len);
-        // SAFETY: inside the mapping, as just asserted.
-        unsafe { self.base.as_ptr().add(at) }
+        self.mapping.is_here()
     }
 
     /// Copies bytes in.
@@ -120,7 +79,7 @@ impl Region {
     /// # Panics
     /// If they lie outside.
     pub unsafe fn put(&self, at: usize, bytes: &[u8]) {
-        let to = self.range(at, bytes.len());
+        let to = self.mapping.written(at, bytes.len());
         // SAFETY: inside the mapping, which no Rust reference points into; the
         // caller promises the rest.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
@@ -134,7 +93,7 @@ impl Region {
     /// # Panics
     /// If they lie outside.
     pub unsafe fn get(&self, at: usize, to: &mut [u8]) {
-        let from = self.range(at, to.len());
+        let from = self.mapping.read(at, to.len());
         // SAFETY: as for `put`.
         unsafe { ptr::copy_nonoverlapping(from, to.as_mut_ptr(), to.len()) };
     }
@@ -149,7 +108,7 @@ impl Region {
     #[must_use]
     #[inline]
     pub unsafe fn dword(&self, at: usize) -> u32 {
-        let from = self.range(at, 4).cast::<[u8; 4]>();
+        let from = self.mapping.read(at, 4).cast::<[u8; 4]>();
         // SAFETY: inside the mapping, and byte arrays have no alignment; the
         // caller promises that nobody writes.
         u32::from_le_bytes(unsafe { from.read() })
@@ -166,7 +125,7 @@ impl Region {
     #[must_use]
     #[inline]
     pub unsafe fn slice(&self, at: usize, len: usize) -> &[u8] {
-        let from = self.range(at, len);
+        let from = self.mapping.read(at, len);
         // SAFETY: inside the mapping, which lives as long as `self`; the
         // caller promises that nobody writes.
         unsafe { core::slice::from_raw_parts(from, len) }
@@ -183,7 +142,7 @@ impl Region {
     #[must_use]
     #[expect(clippy::mut_from_ref, reason = "a region is an address range")]
     pub unsafe fn slice_mut(&self, at: usize, len: usize) -> &mut [u8] {
-        let from = self.range(at, len);
+        let from = self.mapping.written(at, len);
         // SAFETY: inside the mapping, which lives as long as `self`; the
         // caller promises that nobody else reaches it.
         unsafe { core::slice::from_raw_parts_mut(from, len) }
@@ -197,11 +156,7 @@ impl Region {
     #[must_use]
     #[inline]
     pub fn poll(&self, record: usize) -> Option<u8> {
-        // SAFETY: inside the mapping, and bytes have no alignment. Devices
-        // write a status at once, and this program only atomically or while no
-        // descriptor names the record.
-        let status = unsafe { AtomicU8::from_ptr(self.range(record, 1)) };
-        match status.load(Ordering::Acquire) {
+        match self.mapping.status(record).load(Ordering::Acquire) {
             0 => None,
             byte => Some(byte),
         }
@@ -213,7 +168,8 @@ impl Region {
     /// If the record lies outside.
     #[must_use]
     pub fn watched(&self, record: usize) -> Watched {
-        Watched(self.range(record, 1))
+        assert!(record < self.len(), "byte {record} of {}", self.len());
+        Watched(self.mapping.base().wrapping_add(record))
     }
 
     /// Makes a completion record ready for a descriptor.
@@ -225,9 +181,7 @@ impl Region {
     /// If the record lies outside.
     #[inline]
     pub unsafe fn clear(&self, record: usize) {
-        // SAFETY: as for `poll`.
-        let status = unsafe { AtomicU8::from_ptr(self.range(record, 1)) };
-        status.store(0, Ordering::Relaxed);
+        self.mapping.own_status(record).store(0, Ordering::Relaxed);
     }
 
     /// A completion record whose status has been [seen](Self::poll).
@@ -249,16 +203,13 @@ impl Region {
     pub fn leak(self) {
         core::mem::forget(self);
     }
-}
 
-impl Drop for Region {
-    fn drop(&mut self) {
-        // A child has no such mapping; something else may lie there.
-        if !self.is_here() {
-            return;
-        }
-        // SAFETY: the mapping made in `new`, whose owner says that nobody uses
-        // it any more. It cannot fail for a range that is mapped.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
+    /// Likewise, of a region that others have a part of.
+    pub(crate) fn leak_shared(region: Arc<Self>) {
+        // Loom wants every pointer back; the mapping stays all the same.
+        #[cfg(loom)]
+        region.mapping.keep();
+        #[cfg(not(loom))]
+        core::mem::forget(region);
     }
 }
