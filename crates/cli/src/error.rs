@@ -47,6 +47,9 @@ pub(crate) enum Error {
     /// The input is readable, and holds no page.
     #[error("{0}")]
     NoPages(String),
+    /// Ctrl-C came before anything was measured.
+    #[error("interrupted before the first repeat was over: there is nothing to show")]
+    Interrupted,
     /// A worker thread could not be started or pinned.
     #[error("worker thread {worker}: {}", describe(.source))]
     Worker {

@@ -36,7 +36,7 @@ struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    Bench(bench::Args),
+    Bench(Box<bench::Args>),
     Devices(devices::Args),
     Doctor(doctor::Args),
 }
@@ -44,7 +44,7 @@ enum Command {
 /// Runs the command line `args`, the program's name first, as `main` does.
 ///
 /// Exit codes: 0 done; 1 a page did not come back as it was, or no device can
-/// be used; 2 wrong use or unreadable input.
+/// be used; 2 wrong use or unreadable input; 130 interrupted.
 pub fn run<I>(args: I) -> ExitCode
 where
     I: IntoIterator,

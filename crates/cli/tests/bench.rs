@@ -12,7 +12,7 @@ const PAGE: usize = 4096;
 
 fn pagepress() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
-    command.args(["bench", "--seconds", "0"]);
+    command.args(["bench", "--seconds", "0", "--repeats", "3"]);
     command
 }
 
@@ -21,7 +21,7 @@ fn json(command: &mut Command) -> Value {
     let output = command.args(["--format", "json"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(json["schema"], 1);
+    assert_eq!(json["schema"], 2);
     for run in json["runs"].as_array().unwrap() {
         check_run(run);
     }
@@ -55,8 +55,27 @@ fn check_run(run: &Value) {
         assert!(order.is_sorted() && order[0] > 0.0, "{ns}");
         assert!(x(&ns["mean"]) <= x(&ns["max"]));
         let threads = x(&run["threads"]);
-        let expected = threads * 1e9 / x(&ns["mean"]);
+        let repeats = &direction["repeats"];
+        let means: Vec<f64> = repeats["values"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(x)
+            .collect();
+        assert_eq!(means.len(), 3);
+        let median = x(&repeats["median"]);
+        let below = means.iter().filter(|&&mean| mean < median).count();
+        assert!(means.contains(&median) && below <= 1, "{repeats}");
+        assert!(x(&repeats["spread"]) >= 0.0);
+        let expected = threads * 1e9 / median;
         assert!((x(&direction["pages_per_second"]) / expected - 1.0).abs() < 1e-6);
+        let batch = &direction["ns_per_batch"];
+        assert!(x(&batch["max"]) >= x(&ns["max"]) * 0.999, "{direction}");
+        assert!(x(&direction["cpu_seconds_per_gb"]) > 0.0);
+        assert!(
+            (0.0..1.0).contains(&x(&direction["timing_share"])),
+            "{direction}"
+        );
     }
     for part in ["dst_buffers", "codec_state", "rest"] {
         assert!(n(&run["memory"][part]) > 0, "{part}");
@@ -153,7 +172,7 @@ fn a_directory_in_every_figure() {
         assert_eq!(run["incompressible_pages"], 7);
         assert_eq!(run["report"]["same_filled_pages"], 8);
         assert_eq!(run["performed_by"], "software");
-        assert_eq!(run["passes"], 1);
+        assert_eq!(run["passes"], 3);
         assert_eq!(run["padding_bytes"], 2 * PAGE - 101);
         let others = 51 * PAGE;
         let stored = run["compressed_bytes"].as_u64().unwrap() - 8 * 8;
@@ -206,13 +225,51 @@ fn unit_sizes_side_by_side() {
     );
     for row in ["zstd:1", "zstd:3"] {
         let lines = text.lines().filter(|line| line.starts_with(row));
-        assert_eq!(lines.count(), 4, "{text}");
+        assert_eq!(lines.count(), 6, "{text}");
     }
-    for line in text.lines().filter(|line| line.contains("  ")) {
+    assert!(
+        text.contains("Every page of every pass came back"),
+        "{text}"
+    );
+    for line in text.lines() {
         let is_input = line.contains(file.to_str().unwrap());
         assert!(is_input || line.len() <= 100, "{line}");
     }
     assert_eq!(output.stderr, b"", "no progress in a pipe");
+}
+
+/// Ctrl-C: what was measured so far, in whole repeats, and the exit code that
+/// shells know.
+#[test]
+fn an_interrupted_command_shows_what_it_has() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), text(64 * PAGE)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
+    command
+        .args(["bench", "--seconds", "1000", "--repeats", "1000"])
+        .args(["--backend", "lz4,zstd", "--format", "json"])
+        .arg(dir.path())
+        .stdout(Stdio::piped());
+    let child = command.spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["method"]["interrupted"], true);
+    assert_eq!(json["method"]["runs_asked"], 2);
+    let runs = json["runs"].as_array().unwrap();
+    assert!(!runs.is_empty());
+    let repeats = |run: &Value| {
+        run["compress"]["repeats"]["values"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert!(runs.iter().all(|run| (1..1000).contains(&repeats(run))));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 const MAX_BATCH: usize = 4096;
 /// As many worker threads as any host needs, and a typing error does not get.
 const MAX_THREADS: usize = 1024;
+const MAX_REPEATS: usize = 1000;
 /// A day.
 const MAX_SECONDS: f64 = 86_400.0;
 
@@ -27,8 +28,10 @@ copying pages in and comparing them is not timed.
 A file that is cut short while it is measured ends the command, with an error
 or in the worst case by the signal SIGBUS; measure a copy of such a file.
 
+Ctrl-C prints what was measured so far.
+
 Exit codes: 0 done, 1 a page did not come back as it was, 2 wrong use or
-unreadable input.";
+unreadable input, 130 interrupted.";
 
 /// Measure ratio, latency and throughput on your own pages
 ///
@@ -65,9 +68,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME[:LEVEL]", value_delimiter = ',', value_parser = backend)]
     pub(crate) backend: Vec<BackendArg>,
 
-    /// The level of zstd and deflate runs that name none [default: 1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(crate) level: Option<i32>,
+    /// The levels of zstd and deflate runs that name none [default: 1]
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    pub(crate) level: Vec<i32>,
 
     /// Pages per call
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "8", value_parser = batch)]
@@ -86,10 +94,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES")]
     pub(crate) accept_limit: Option<usize>,
 
-    /// Least time per run. A run always makes at least one full pass over the
-    /// input, and only full passes; 0 is exactly one
+    /// Least time per run, all its repeats together. A repeat always makes at
+    /// least one full pass over the input, and only full passes
     #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
     pub(crate) seconds: Duration,
+
+    /// Times that each run is made: all runs take turns, and how far the repeats
+    /// of one are apart is its spread
+    #[arg(long, value_name = "N", default_value = "7", value_parser = repeats)]
+    pub(crate) repeats: usize,
 
     /// Leave out pages that repeat one 8-byte word, such as zero pages
     #[arg(long)]
@@ -211,6 +224,10 @@ fn batch(text: &str) -> Result<usize, String> {
 
 fn threads(text: &str) -> Result<usize, String> {
     count(text, MAX_THREADS)
+}
+
+fn repeats(text: &str) -> Result<usize, String> {
+    count(text, MAX_REPEATS)
 }
 
 fn count(text: &str, max: usize) -> Result<usize, String> {

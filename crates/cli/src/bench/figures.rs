@@ -3,7 +3,9 @@
 //! The names are those of the JSON schema, which `JSON.md` defines.
 
 use super::host::Host;
+use super::spread::Repeated;
 use pagepress::FallbackReason;
+use pagepress::iaa::DeviceStats;
 use serde::{Serialize, Serializer};
 
 /// Everything one command found.
@@ -11,7 +13,27 @@ use serde::{Serialize, Serializer};
 pub(crate) struct Results {
     pub(crate) host: Host,
     pub(crate) input: Input,
+    pub(crate) method: Method,
     pub(crate) runs: Vec<Run>,
+}
+
+/// How it was measured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Method {
+    /// As asked for, of each run, all its repeats together.
+    pub(crate) seconds: f64,
+    /// As asked for. All runs take turns in each.
+    pub(crate) repeats: usize,
+    /// Bytes that each worker starts each repeat with, untimed.
+    pub(crate) warm_up_bytes: usize,
+    /// What a timestamp costs, measured; there is one for each batch.
+    pub(crate) timestamp_ns: f64,
+    /// Ticks of the TSC in a second; `None` where timestamps are the system's.
+    pub(crate) tsc_hz: Option<f64>,
+    /// The command was stopped before all was measured.
+    pub(crate) interrupted: bool,
+    /// Runs asked for, of which those that were not begun are not in `runs`.
+    pub(crate) runs_asked: usize,
 }
 
 /// What was measured.
@@ -94,6 +116,9 @@ pub(crate) struct Run {
     pub(crate) ratio: f64,
     /// `None` if no other pages are there.
     pub(crate) ratio_without_same_filled: Option<f64>,
+    /// By what the pages would take in zsmalloc; `None` for units that it does
+    /// not take.
+    pub(crate) ratio_in_zsmalloc: Option<f64>,
     pub(crate) incompressible_pages: u64,
     pub(crate) padded_pages: u64,
     pub(crate) padding_bytes: u64,
@@ -107,6 +132,9 @@ pub(crate) struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) against_smallest_unit: Option<Against>,
     pub(crate) report: Report,
+    /// What was done through each queue, in all passes; empty in software.
+    pub(crate) queues: Vec<Queue>,
+    pub(crate) calls: Calls,
     pub(crate) memory: Memory,
     pub(crate) verified: bool,
     pub(crate) bad_pages: u64,
@@ -119,14 +147,23 @@ pub(crate) struct Run {
 /// page went that way.
 #[derive(Debug, Serialize)]
 pub(crate) struct Direction {
-    pub(crate) ns_per_page: NsPerPage,
+    pub(crate) ns_per_page: Percentiles,
+    pub(crate) ns_per_batch: Percentiles,
     pub(crate) pages_per_second: f64,
-    pub(crate) mib_per_second: f64,
+    pub(crate) gb_per_second: f64,
+    pub(crate) cpu_seconds_per_gb: f64,
+    pub(crate) tsc_ticks_per_page: Option<f64>,
+    /// The mean time per page of each repeat.
+    pub(crate) repeats: Repeated,
+    /// What timing costs, as a share of what was timed.
+    pub(crate) timing_share: f64,
+    /// It was too much, and was taken off all times.
+    pub(crate) timing_taken_off: bool,
 }
 
-/// Nanoseconds per page.
+/// Nanoseconds.
 #[derive(Debug, Serialize)]
-pub(crate) struct NsPerPage {
+pub(crate) struct Percentiles {
     pub(crate) p50: f64,
     pub(crate) p90: f64,
     pub(crate) p99: f64,
@@ -222,6 +259,56 @@ impl From<&pagepress::Unavailable> for Unavailable {
 
 fn as_map<S: Serializer>(reasons: &[(FallbackReason, u64)], to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(reasons.iter().map(|(reason, n)| (reason.name(), n)))
+}
+
+/// What was done through one work queue.
+#[derive(Debug, Serialize)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    pub(crate) submitted: u64,
+    pub(crate) completed: u64,
+    pub(crate) refused: u64,
+    pub(crate) page_faults: u64,
+    pub(crate) timeouts: u64,
+    pub(crate) errors: u64,
+    pub(crate) mismatches: u64,
+    pub(crate) put_aside: u64,
+}
+
+impl From<DeviceStats> for Queue {
+    fn from(stats: DeviceStats) -> Self {
+        Self {
+            name: stats.name,
+            submitted: stats.submitted,
+            completed: stats.completed,
+            refused: stats.refused,
+            page_faults: stats.page_faults,
+            timeouts: stats.timeouts,
+            errors: stats.errors,
+            mismatches: stats.mismatches,
+            put_aside: stats.put_aside,
+        }
+    }
+}
+
+/// How calls found a context, in all passes.
+#[derive(Debug, Serialize)]
+pub(crate) struct Calls {
+    pub(crate) on_neighbours: u64,
+    pub(crate) on_spares: u64,
+    pub(crate) waits: u64,
+    pub(crate) waited_seconds: f64,
+}
+
+impl From<pagepress::Stats> for Calls {
+    fn from(stats: pagepress::Stats) -> Self {
+        Self {
+            on_neighbours: stats.neighbour_calls,
+            on_spares: stats.spare_calls,
+            waits: stats.waits,
+            waited_seconds: stats.waited.as_secs_f64(),
+        }
+    }
 }
 
 /// Bytes that one context holds.

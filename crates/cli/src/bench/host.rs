@@ -2,9 +2,11 @@
 
 use super::cpus;
 use crate::error::Error;
+use pagepress_idxd::chain::Diagnosis;
+use pagepress_idxd::host::{Mode, WorkQueue};
+use pagepress_idxd::root::Root;
 use serde::Serialize;
 use std::fs;
-use std::time::Instant;
 
 /// The machine that the figures come from, as far as it tells.
 #[derive(Debug, Serialize)]
@@ -19,12 +21,34 @@ pub(crate) struct Host {
     /// The CPUs that this process may use.
     pub(crate) cpus_allowed: usize,
     pub(crate) governor: Option<String>,
+    /// Whether cores may run above their base frequency.
+    pub(crate) turbo: Option<bool>,
+    pub(crate) numa_nodes: Option<usize>,
     /// The CPU says that it is a virtual machine's.
     pub(crate) virtual_machine: bool,
     pub(crate) kernel: String,
     pub(crate) memory_bytes: Option<u64>,
-    /// What reading the clock adds to the time of every batch, measured.
-    pub(crate) clock_ns: u64,
+    /// The IAA devices of this host.
+    pub(crate) devices: Vec<Device>,
+}
+
+/// An IAA device as it is configured.
+#[derive(Debug, Serialize)]
+pub(crate) struct Device {
+    pub(crate) name: String,
+    /// Engines in a group.
+    pub(crate) engines: usize,
+    pub(crate) queues: Vec<DeviceQueue>,
+}
+
+/// A work queue that has entries.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeviceQueue {
+    pub(crate) name: String,
+    pub(crate) mode: Option<&'static str>,
+    pub(crate) size: Option<i64>,
+    /// The library would use it.
+    pub(crate) usable: bool,
 }
 
 impl Host {
@@ -38,7 +62,7 @@ impl Host {
             arch: std::env::consts::ARCH,
             cpu_model: cpuinfo_field(&cpuinfo, "model name"),
             microcode: cpuinfo_field(&cpuinfo, "microcode"),
-            cpus_online: cpus_online().unwrap_or_else(parallelism),
+            cpus_online: list_len("/sys/devices/system/cpu/online").unwrap_or_else(parallelism),
             cpus_allowed: cpus::allowed().map_or_else(|_| parallelism(), |cpus| cpus.len()),
             governor: line_of("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             virtual_machine: cpuinfo_field(&cpuinfo, "flags")
@@ -48,8 +72,10 @@ impl Host {
                 uname.sysname().to_string_lossy(),
                 uname.release().to_string_lossy()
             ),
+            turbo: turbo(),
+            numa_nodes: list_len("/sys/devices/system/node/online"),
             memory_bytes: meminfo("MemTotal"),
-            clock_ns: clock_ns(),
+            devices: devices(),
         }
     }
 }
@@ -99,9 +125,9 @@ fn line_of(path: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// The CPUs in sysfs's list, such as `0-3,8`.
-fn cpus_online() -> Option<usize> {
-    let list = line_of("/sys/devices/system/cpu/online")?;
+/// How many numbers one of sysfs's lists has, such as `0-3,8`.
+fn list_len(path: &str) -> Option<usize> {
+    let list = line_of(path)?;
     list.split(',')
         .map(|range| {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
@@ -111,16 +137,47 @@ fn cpus_online() -> Option<usize> {
         .sum()
 }
 
-/// The median time between two readings of the clock.
-fn clock_ns() -> u64 {
-    let mut gaps: Vec<u64> = (0..1001)
-        .map(|_| {
-            let start = Instant::now();
-            u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+/// What the frequency driver says of turbo: Intel's own by its opposite.
+fn turbo() -> Option<bool> {
+    let flag = |path: &str| line_of(path)?.parse::<u8>().ok().map(|flag| flag != 0);
+    flag("/sys/devices/system/cpu/intel_pstate/no_turbo")
+        .map(|off| !off)
+        .or_else(|| flag("/sys/devices/system/cpu/cpufreq/boost"))
+}
+
+fn devices() -> Vec<Device> {
+    let Ok(host) = pagepress_idxd::Host::look(&Root::new("/")) else {
+        return Vec::new();
+    };
+    let paths = Diagnosis::of(&host).paths;
+    let devices = host.devices.into_iter().flatten();
+    let queue = |device: &str, queue: WorkQueue| DeviceQueue {
+        usable: paths
+            .iter()
+            .any(|path| path.device == device && path.queue == queue.name && path.is_usable()),
+        mode: queue.mode.ok().map(|mode| match mode {
+            Mode::Shared => "shared",
+            Mode::Dedicated => "dedicated",
+        }),
+        size: queue.size.ok(),
+        name: queue.name,
+    };
+    devices
+        .map(|device| Device {
+            engines: device
+                .engines
+                .iter()
+                .filter(|engine| engine.group.as_ref().is_ok_and(|&group| group >= 0))
+                .count(),
+            queues: device
+                .queues
+                .into_iter()
+                .filter(|queue| queue.size != Ok(0))
+                .map(|it| queue(&device.name, it))
+                .collect(),
+            name: device.name,
         })
-        .collect();
-    gaps.sort_unstable();
-    gaps[gaps.len() / 2]
+        .collect()
 }
 
 #[cfg(test)]

@@ -7,32 +7,41 @@
 //! | [`input`] | where pages come from |
 //! | [`run`] | one run: its threads |
 //! | [`worker`] | one thread: what is timed, and what is checked |
+//! | [`clock`] | timestamps, and what they cost |
 //! | [`timing`] | times of calls, charged to their pages |
+//! | [`spread`] | how far repeats are apart |
+//! | [`zsmalloc`] | what a compressed page costs in the kernel's allocator |
 //! | [`figures`] | the results |
 //! | [`show`] | the results, as text or JSON |
 
 mod args;
+mod clock;
 mod cpus;
 mod figures;
 mod host;
 pub(crate) mod input;
+mod interrupt;
 mod memory;
 mod plan;
 mod progress;
 mod run;
 mod show;
+mod spread;
 mod timing;
 mod worker;
+mod zsmalloc;
 
 pub(crate) use args::Args;
 
 use crate::error::Error;
 use crate::output::Output;
-use figures::Results;
+use figures::{Method, Results};
 use host::Host;
 use input::Input;
 use plan::{Settings, Spec};
 use progress::{Progress, complain};
+use run::{Session, Tools};
+use std::sync::atomic::Ordering;
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +50,8 @@ pub(crate) enum Verdict {
     AllVerified,
     /// At least one did not.
     BadPages,
+    /// Every page did, as far as the command came.
+    Interrupted,
 }
 
 impl Verdict {
@@ -49,6 +60,7 @@ impl Verdict {
         match self {
             Self::AllVerified => 0,
             Self::BadPages => 1,
+            Self::Interrupted => interrupt::EXIT_CODE,
         }
     }
 }
@@ -68,6 +80,7 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
     let output = Output::prepare(args.output.as_deref())?;
     let settings = Settings {
         seconds: args.seconds,
+        repeats: args.repeats,
         skip_same_filled: args.skip_same_filled,
         pin: args.pin,
     };
@@ -81,14 +94,17 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
         plan::pool(spec, args.accept_limit)
     })?;
     output.write(&show::render(args.format, &results))?;
-    if results.runs.iter().all(|run| run.verified) {
-        Ok(Verdict::AllVerified)
+    Ok(if results.runs.iter().any(|run| !run.verified) {
+        Verdict::BadPages
+    } else if results.method.interrupted {
+        Verdict::Interrupted
     } else {
-        Ok(Verdict::BadPages)
-    }
+        Verdict::AllVerified
+    })
 }
 
-/// Makes all runs, each with a pool of its own from `pool`.
+/// Makes all runs, each with a pool of its own from `pool`. They take turns, so
+/// that what changes about the host meets all of them.
 fn measure(
     specs: &[Spec],
     settings: &Settings,
@@ -97,27 +113,49 @@ fn measure(
     pool: impl Fn(&Spec) -> Result<pagepress::Pool, pagepress::Error>,
 ) -> Result<Results, Error> {
     let host = Host::of_this_command();
-    let bar = progress.runs(specs.len());
-    let mut runs = Vec::with_capacity(specs.len());
-    for (number, spec) in specs.iter().enumerate() {
-        let name = spec.name();
-        bar.run(
-            number,
-            format!("{name} ({} of {})", number + 1, specs.len()),
-        );
-        let pool = pool(spec)?;
-        let run = run::run(spec, settings, &input, &pool, |part| bar.set(number, part))?;
-        if let Some(first) = &run.first_bad {
-            bar.complain(&format!(
-                "{name}: {} of {} pages bad; first: {first}",
-                run.bad_pages, run.pages
-            ));
+    let tools = Tools::new();
+    let interrupted = interrupt::flag();
+    let session = |spec: &Spec| Session::new(*spec, settings, &input, &tools, pool(spec)?);
+    let mut sessions: Vec<Session<'_>> = specs.iter().map(session).collect::<Result<_, Error>>()?;
+    let turns = specs.len() * settings.repeats;
+    let bar = progress.runs(turns);
+    'all: for repeat in 0..settings.repeats {
+        for (number, (spec, session)) in specs.iter().zip(&mut sessions).enumerate() {
+            let turn = repeat * specs.len() + number;
+            bar.run(turn, format!("{} ({} of {turns})", spec.name(), turn + 1));
+            let was_good = session.complaint().is_none();
+            session.repeat(interrupted, |part| bar.set(turn, part))?;
+            if let Some(complaint) = session.complaint().filter(|_| was_good) {
+                bar.complain(&complaint);
+            }
+            if interrupted.load(Ordering::Relaxed) {
+                break 'all;
+            }
         }
-        runs.push(run);
+    }
+    drop(bar);
+    let mut runs: Vec<figures::Run> = sessions.iter().filter_map(Session::figures).collect();
+    drop(sessions);
+    if runs.is_empty() {
+        return Err(Error::Interrupted);
     }
     figures::compare_unit_sizes(&mut runs);
     let changed_files = input.changed_files();
     let mut input = input.figures;
     input.changed_files = changed_files;
-    Ok(Results { host, input, runs })
+    let method = Method {
+        seconds: settings.seconds.as_secs_f64(),
+        repeats: settings.repeats,
+        warm_up_bytes: run::WARM_UP_BYTES,
+        timestamp_ns: tools.timestamp_ns,
+        tsc_hz: tools.ticks.per_second(),
+        interrupted: interrupted.load(Ordering::Relaxed),
+        runs_asked: specs.len(),
+    };
+    Ok(Results {
+        host,
+        input,
+        method,
+        runs,
+    })
 }

@@ -80,7 +80,9 @@ impl Choice {
 /// What all runs have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settings {
+    /// Of all repeats of a run together.
     pub(crate) seconds: Duration,
+    pub(crate) repeats: usize,
     pub(crate) skip_same_filled: bool,
     pub(crate) pin: bool,
 }
@@ -122,18 +124,24 @@ fn choices(args: &Args) -> Result<Vec<Choice>, Error> {
             "this build has no codec: enable the cargo feature lz4, zstd or deflate".to_owned(),
         ));
     }
-    let mut level_used = args.level.is_none();
+    let mut level_used = args.level.is_empty();
     let choices = asked
         .into_iter()
-        .map(|asked| match asked {
-            BackendArg::Auto => Choice::Auto,
-            BackendArg::Iaa(huffman) => Choice::Iaa(huffman),
-            BackendArg::Model { gen2, huffman } => Choice::Model { gen2, huffman },
-            BackendArg::Software(Codec::Lz4, _) => Choice::Software(Codec::Lz4, None),
-            BackendArg::Software(codec, level) => {
-                level_used |= level.is_none();
-                let level = level.or(args.level).unwrap_or(DEFAULT_LEVEL);
-                Choice::Software(codec, Some(level))
+        .flat_map(|asked| match asked {
+            BackendArg::Auto => vec![Choice::Auto],
+            BackendArg::Iaa(huffman) => vec![Choice::Iaa(huffman)],
+            BackendArg::Model { gen2, huffman } => vec![Choice::Model { gen2, huffman }],
+            BackendArg::Software(Codec::Lz4, _) => vec![Choice::Software(Codec::Lz4, None)],
+            BackendArg::Software(codec, Some(level)) => vec![Choice::Software(codec, Some(level))],
+            BackendArg::Software(codec, None) => {
+                level_used = true;
+                let levels = if args.level.is_empty() {
+                    &[DEFAULT_LEVEL]
+                } else {
+                    &args.level[..]
+                };
+                let choice = |&level| Choice::Software(codec, Some(level));
+                levels.iter().map(choice).collect()
             }
         })
         .collect();

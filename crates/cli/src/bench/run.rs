@@ -1,10 +1,13 @@
-//! One run: workers share the input's units until the time is up.
+//! One run: in each repeat, workers share the input's units until the time is up.
 
+use super::clock::Ticks;
 use super::cpus;
 use super::figures;
 use super::input::{Input, PAGE, Source};
 use super::plan::{Settings, Spec};
-use super::worker::{Pass, Place, Tally, Worker};
+use super::timing::{self, Scale, Sum};
+use super::worker::{Gear, Pass, Place, Tally, Worker};
+use super::zsmalloc::Classes;
 use crate::error::Error;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pagepress::Pool;
@@ -12,12 +15,12 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of input per piece of work: what a core's cache holds.
 const WORK_BYTES: usize = 256 << 10;
 /// Bytes that every worker starts with, untimed: 256 pages of 4 KiB.
-const WARM_UP_BYTES: usize = 1 << 20;
+pub(crate) const WARM_UP_BYTES: usize = 1 << 20;
 
 /// Neighbouring units, counted over all sources.
 #[derive(Debug, Clone, Copy)]
@@ -27,67 +30,172 @@ struct Work {
     units: u64,
 }
 
-/// Makes a run with `pool` and tells `progress` how far it is, from 0 to 1.
-///
-/// # Errors
-/// If a source cannot be read any more, a thread cannot be had, or every page
-/// is left out.
-pub(crate) fn run(
-    spec: &Spec,
-    settings: &Settings,
-    input: &Input,
-    pool: &Pool,
-    progress: impl FnMut(f64),
-) -> Result<figures::Run, Error> {
-    let units = Units::new(&input.sources, spec.unit.bytes());
-    let cpus = pinning(spec, settings)?;
-    let stop = AtomicBool::new(false);
-    let (work, works) = bounded(2 * spec.threads);
-    // Nothing is sent: a worker that is warm drops its end.
-    let (ready, warm) = bounded::<Infallible>(0);
+/// A run under way: what all its repeats have found so far.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    spec: Spec,
+    settings: &'a Settings,
+    input: &'a Input,
+    tools: &'a Tools,
+    pool: Pool,
+    units: Units,
+    cpus: Vec<usize>,
+    all: Tally,
+    compress: Vec<Sum>,
+    decompress: Vec<Sum>,
+    passes: u64,
+    seconds: f64,
+}
 
-    let (result, passes, seconds) = thread::scope(|scope| {
-        let mut workers = Vec::with_capacity(spec.threads);
-        for number in 0..spec.threads {
-            let (works, ready) = (works.clone(), ready.clone());
-            let (units, stop) = (&units, &stop);
-            let cpu = cpus.get(number).copied();
-            let body = move || {
-                let result = work_until_done(spec, settings, input, pool, units, cpu, works, ready);
-                if result.is_err() {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                result.map_err(|error| error.of_worker(number))
-            };
-            let spawned = thread::Builder::new()
-                .name(format!("worker {number}"))
-                .spawn_scoped(scope, body);
-            match spawned {
-                Ok(worker) => workers.push(worker),
-                Err(error) => {
-                    // The others end when the channel does.
-                    drop(work);
-                    return (Err(Failed::Thread(error).of_worker(number)), 0, 0.0);
+/// What all runs of a command measure with.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) ticks: Ticks,
+    /// What a timestamp costs.
+    pub(crate) timestamp_ns: f64,
+    pub(crate) classes: Classes,
+}
+
+impl Tools {
+    pub(crate) fn new() -> Self {
+        let ticks = Ticks::new();
+        Self {
+            timestamp_ns: ticks.cost_ns(),
+            ticks,
+            classes: Classes::new(),
+        }
+    }
+}
+
+impl<'a> Session<'a> {
+    /// # Errors
+    /// If there are not the CPUs to pin to.
+    pub(crate) fn new(
+        spec: Spec,
+        settings: &'a Settings,
+        input: &'a Input,
+        tools: &'a Tools,
+        pool: Pool,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            units: Units::new(&input.sources, spec.unit.bytes()),
+            cpus: pinning(&spec, settings)?,
+            spec,
+            settings,
+            input,
+            tools,
+            pool,
+            all: Tally::new(),
+            compress: Vec::with_capacity(settings.repeats),
+            decompress: Vec::with_capacity(settings.repeats),
+            passes: 0,
+            seconds: 0.0,
+        })
+    }
+
+    /// Makes one repeat, and tells `progress` how far it is, from 0 to 1. One
+    /// that `interrupted` ends is forgotten.
+    ///
+    /// # Errors
+    /// If a source cannot be read any more, a thread cannot be had, or every page
+    /// is left out.
+    pub(crate) fn repeat(
+        &mut self,
+        interrupted: &AtomicBool,
+        progress: impl FnMut(f64),
+    ) -> Result<(), Error> {
+        let (spec, settings) = (&self.spec, self.settings);
+        let gear = Gear {
+            pool: &self.pool,
+            sources: &self.input.sources,
+            batch: spec.batch,
+            skip_same_filled: settings.skip_same_filled,
+            ticks: &self.tools.ticks,
+            classes: &self.tools.classes,
+        };
+        let stop = AtomicBool::new(false);
+        let (work, works) = bounded(2 * spec.threads);
+        // Nothing is sent: a worker that is warm drops its end.
+        let (ready, warm) = bounded::<Infallible>(0);
+
+        let (result, passes, seconds) = thread::scope(|scope| {
+            let mut workers = Vec::with_capacity(spec.threads);
+            for number in 0..spec.threads {
+                let (works, ready) = (works.clone(), ready.clone());
+                let (units, stop, gear) = (&self.units, &stop, &gear);
+                let cpu = self.cpus.get(number).copied();
+                let body = move || {
+                    let result = work_until_done(gear, units, cpu, works, ready);
+                    if result.is_err() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                    result.map_err(|error| error.of_worker(number))
+                };
+                let spawned = thread::Builder::new()
+                    .name(format!("worker {number}"))
+                    .spawn_scoped(scope, body);
+                match spawned {
+                    Ok(worker) => workers.push(worker),
+                    Err(error) => {
+                        // The others end when the channel does.
+                        drop(work);
+                        return (Err(Failed::Thread(error).of_worker(number)), None, 0.0);
+                    }
                 }
             }
+            // Only the workers hold these ends now: when they are gone, it shows.
+            drop((works, ready));
+            let _ = warm.recv();
+            let feeder = Feeder {
+                units: &self.units,
+                time: settings.seconds.div_f64(settings.repeats as f64),
+                // The first of all passes is the one whose pages are counted.
+                first_pass: self.passes,
+                to: work,
+                stops: [&stop, interrupted],
+            };
+            let start = Instant::now();
+            let passes = feeder.feed(start, progress);
+            let result = join(workers);
+            (result, passes, start.elapsed().as_secs_f64())
+        });
+        let tally = result?;
+        let Some(passes) = passes else {
+            return Ok(());
+        };
+        if self.passes == 0 && tally.first.pages == 0 {
+            return Err(Error::NoPages(format!(
+                "--skip-same-filled leaves no page: all {} repeat one word",
+                tally.first.dropped
+            )));
         }
-        // Only the workers hold these ends now: when they are gone, it shows.
-        drop((works, ready));
-        let _ = warm.recv();
-        let start = Instant::now();
-        let passes = feed(&units, settings, &work, &stop, start, progress);
-        drop(work);
-        let result = join(workers);
-        (result, passes, start.elapsed().as_secs_f64())
-    });
-    let tally = result?;
-    if tally.first.pages == 0 {
-        return Err(Error::NoPages(format!(
-            "--skip-same-filled leaves no page: all {} repeat one word",
-            tally.first.dropped
-        )));
+        self.compress.push(tally.compress.sum());
+        self.decompress.push(tally.decompress.sum());
+        self.all.merge(tally);
+        self.passes += passes;
+        self.seconds += seconds;
+        Ok(())
     }
-    Ok(figures(spec, input, pool, &tally, passes, seconds))
+
+    /// Bad pages so far, in words for who waits.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let first = self.first_bad()?;
+        let (name, bad) = (self.spec.name(), self.all.bad.len());
+        let pages = self.all.first.pages;
+        Some(format!(
+            "{name}: {bad} of {pages} pages bad; first: {first}"
+        ))
+    }
+
+    fn first_bad(&self) -> Option<String> {
+        let (place, fault) = self.all.bad.first_key_value()?;
+        let label = self.input.sources[place.source].label();
+        let offset = place.unit * self.spec.unit.bytes() as u64;
+        Some(format!(
+            "page {} of {label} (at byte {offset}) {fault}",
+            place.unit
+        ))
+    }
 }
 
 /// The CPU of each worker, if they are to be pinned.
@@ -106,40 +214,45 @@ fn pinning(spec: &Spec, settings: &Settings) -> Result<Vec<usize>, Error> {
     Ok(cpus)
 }
 
-/// Hands out the whole input, again and again until the time is up. Returns
-/// how often.
-fn feed(
-    units: &Units,
-    settings: &Settings,
-    to: &Sender<Work>,
-    stop: &AtomicBool,
-    start: Instant,
-    mut progress: impl FnMut(f64),
-) -> u64 {
-    let all = units.count();
-    let step = units.per(WORK_BYTES);
-    let mut pass = 0;
-    loop {
-        let mut first = 0;
-        while first < all {
-            let units = step.min(all - first);
-            let work = Work { pass, first, units };
-            if stop.load(Ordering::Relaxed) || to.send(work).is_err() {
-                return pass;
+/// Hands out the whole input, again and again until the time is up.
+struct Feeder<'a> {
+    units: &'a Units,
+    time: Duration,
+    first_pass: u64,
+    to: Sender<Work>,
+    stops: [&'a AtomicBool; 2],
+}
+
+impl Feeder<'_> {
+    /// How often it did; `None` if it was stopped.
+    fn feed(self, start: Instant, mut progress: impl FnMut(f64)) -> Option<u64> {
+        let all = self.units.count();
+        let step = self.units.per(WORK_BYTES);
+        let mut passes = 0;
+        loop {
+            let mut first = 0;
+            while first < all {
+                let units = step.min(all - first);
+                let pass = self.first_pass + passes;
+                let work = Work { pass, first, units };
+                let stopped = self.stops.iter().any(|stop| stop.load(Ordering::Relaxed));
+                if stopped || self.to.send(work).is_err() {
+                    return None;
+                }
+                first += units;
+                let of_pass = if passes == 0 {
+                    first as f64 / all as f64
+                } else {
+                    1.0
+                };
+                let of_time = start.elapsed().as_secs_f64() / self.time.as_secs_f64();
+                // The later of the two ends it. Without time it is the pass.
+                progress(of_pass.min(if of_time.is_nan() { 1.0 } else { of_time }));
             }
-            first += units;
-            let of_pass = if pass == 0 {
-                first as f64 / all as f64
-            } else {
-                1.0
-            };
-            let of_time = start.elapsed().as_secs_f64() / settings.seconds.as_secs_f64();
-            // The later of the two ends the run. Without time it is the pass.
-            progress(of_pass.min(if of_time.is_nan() { 1.0 } else { of_time }));
-        }
-        pass += 1;
-        if start.elapsed() >= settings.seconds {
-            return pass;
+            passes += 1;
+            if start.elapsed() >= self.time {
+                return Some(passes);
+            }
         }
     }
 }
@@ -160,12 +273,8 @@ impl Failed {
 }
 
 /// A worker's life: warm up, say so, and work until there is no more.
-#[expect(clippy::too_many_arguments, reason = "one thread's whole surroundings")]
 fn work_until_done(
-    spec: &Spec,
-    settings: &Settings,
-    input: &Input,
-    pool: &Pool,
+    gear: &Gear<'_>,
     units: &Units,
     cpu: Option<usize>,
     works: Receiver<Work>,
@@ -174,7 +283,7 @@ fn work_until_done(
     if let Some(cpu) = cpu {
         cpus::pin_this_thread(cpu).map_err(Failed::Thread)?;
     }
-    let mut worker = Worker::new(pool, &input.sources, spec.batch, settings.skip_same_filled);
+    let mut worker = Worker::new(gear);
     let warm_up = units.per(WARM_UP_BYTES).min(units.count());
     for place in units.places(0, warm_up) {
         worker.push(place, Pass::WarmUp).map_err(Failed::Input)?;
@@ -182,19 +291,20 @@ fn work_until_done(
     worker.flush(Pass::WarmUp);
     drop(ready);
 
-    let mut pass = 0;
+    let mut pass = None;
     let kind = |pass| if pass == 0 { Pass::First } else { Pass::Later };
     for work in works {
-        // The last pages of a pass may be less than a batch.
-        if work.pass != pass {
-            worker.flush(kind(pass));
-            pass = work.pass;
+        // The last pages of a pass may be less than a load.
+        if let Some(last) = pass.filter(|&last| last != work.pass) {
+            worker.flush(kind(last));
         }
+        pass = Some(work.pass);
         for place in units.places(work.first, work.units) {
-            worker.push(place, kind(pass)).map_err(Failed::Input)?;
+            let kind = kind(work.pass);
+            worker.push(place, kind).map_err(Failed::Input)?;
         }
     }
-    worker.flush(kind(pass));
+    worker.flush(pass.map_or(Pass::Later, kind));
     Ok(worker.tally())
 }
 
@@ -254,73 +364,81 @@ impl Units {
     }
 }
 
-fn figures(
-    spec: &Spec,
-    input: &Input,
-    pool: &Pool,
-    tally: &Tally,
-    passes: u64,
-    seconds: f64,
-) -> figures::Run {
-    let unit = spec.unit.bytes();
-    let first = &tally.first;
-    let ratio = |pages: u64, stored: u64| (pages * unit as u64) as f64 / stored as f64;
-    let others = first.pages - first.same_filled;
-    let same_filled_bytes = first.same_filled * size_of::<u64>() as u64;
-    let report = figures::Report::new(&first.report, pool.unavailable());
-    let compress = tally.compress.figures(spec.threads, unit);
-    let decompress = tally.decompress.figures(spec.threads, unit);
-    let data_bytes = (first.pages * unit as u64 - first.padding_bytes) as f64;
-    let ns_per_4k = |direction: &figures::Direction| {
-        direction.ns_per_page.mean * first.pages as f64 / data_bytes * PAGE as f64
-    };
-    let data = figures::Data {
-        ratio: data_bytes / first.stored_bytes as f64,
-        compress_ns_per_4k: ns_per_4k(&compress),
-        decompress_ns_per_4k: ns_per_4k(&decompress),
-    };
-    let memory = pool
-        .memory()
-        .contexts
-        .first()
-        .map(|(_, context)| figures::Memory {
+impl Session<'_> {
+    /// What was found; `None` before the first repeat is over.
+    pub(crate) fn figures(&self) -> Option<figures::Run> {
+        if self.passes == 0 {
+            return None;
+        }
+        let (spec, pool, tally) = (&self.spec, &self.pool, &self.all);
+        let unit = spec.unit.bytes();
+        let first = &tally.first;
+        let bytes = first.pages * unit as u64;
+        let ratio = |pages: u64, stored: u64| (pages * unit as u64) as f64 / stored as f64;
+        let others = first.pages - first.same_filled;
+        let same_filled_bytes = first.same_filled * size_of::<u64>() as u64;
+        let report = figures::Report::new(&first.report, pool.unavailable());
+        let scale = Scale {
+            threads: spec.threads,
+            unit,
+            ticks: &self.tools.ticks,
+            timestamp_ns: self.tools.timestamp_ns,
+        };
+        let compress = timing::figures(&tally.compress, &self.compress, scale);
+        let decompress = timing::figures(&tally.decompress, &self.decompress, scale);
+        let data_bytes = (bytes - first.padding_bytes) as f64;
+        let ns_per_4k = |direction: &figures::Direction| {
+            direction.repeats.median * first.pages as f64 / data_bytes * PAGE as f64
+        };
+        let data = figures::Data {
+            ratio: data_bytes / first.stored_bytes as f64,
+            compress_ns_per_4k: ns_per_4k(&compress),
+            decompress_ns_per_4k: ns_per_4k(&decompress),
+        };
+        let contexts = pool.memory().contexts;
+        let memory = contexts.first().map(|(_, context)| figures::Memory {
             dst_buffers: context.dst_buffers,
             codec_state: context.codec_state,
             rest: context.rest,
         });
-    figures::Run {
-        backend: spec.backend.name(),
-        codec: pool.codec().name(),
-        level: spec.backend.level(),
-        huffman: spec.backend.huffman(),
-        performed_by: report.performed_by(),
-        unit_size: unit,
-        batch: spec.batch,
-        threads: spec.threads,
-        pages: first.pages,
-        compressed_bytes: first.stored_bytes,
-        ratio: ratio(first.pages, first.stored_bytes),
-        ratio_without_same_filled: (others > 0)
-            .then(|| ratio(others, first.stored_bytes - same_filled_bytes)),
-        incompressible_pages: first.incompressible,
-        padded_pages: first.padded,
-        padding_bytes: first.padding_bytes,
-        dropped_same_filled: first.dropped,
-        passes,
-        seconds,
-        compress,
-        decompress,
-        data,
-        against_smallest_unit: None,
-        report,
-        memory: memory.unwrap_or_default(),
-        verified: tally.bad.is_empty(),
-        bad_pages: tally.bad.len() as u64,
-        first_bad: tally.bad.first_key_value().map(|(place, fault)| {
-            let label = input.sources[place.source].label();
-            let offset = place.unit * unit as u64;
-            format!("page {} of {label} (at byte {offset}) {fault}", place.unit)
-        }),
+        let zsmalloc = first.zsmalloc_bytes;
+        Some(figures::Run {
+            backend: spec.backend.name(),
+            codec: pool.codec().name(),
+            level: spec.backend.level(),
+            huffman: spec.backend.huffman(),
+            performed_by: report.performed_by(),
+            unit_size: unit,
+            batch: spec.batch,
+            threads: spec.threads,
+            pages: first.pages,
+            compressed_bytes: first.stored_bytes,
+            ratio: ratio(first.pages, first.stored_bytes),
+            ratio_without_same_filled: (others > 0)
+                .then(|| ratio(others, first.stored_bytes - same_filled_bytes)),
+            ratio_in_zsmalloc: (unit == PAGE && zsmalloc > 0.0).then(|| bytes as f64 / zsmalloc),
+            incompressible_pages: first.incompressible,
+            padded_pages: first.padded,
+            padding_bytes: first.padding_bytes,
+            dropped_same_filled: first.dropped,
+            passes: self.passes,
+            seconds: self.seconds,
+            compress,
+            decompress,
+            data,
+            against_smallest_unit: None,
+            report,
+            queues: pool
+                .device_stats()
+                .into_iter()
+                .map(figures::Queue::from)
+                .collect(),
+            calls: pool.stats().into(),
+            memory: memory.unwrap_or_default(),
+            verified: tally.bad.is_empty(),
+            bad_pages: tally.bad.len() as u64,
+            first_bad: self.first_bad(),
+        })
     }
 }
 

@@ -1,16 +1,17 @@
-//! One worker: copies pages in, has them compressed and decompressed, and
-//! compares. Only the two calls into the pool are timed.
+//! One worker: copies a load of pages in, has them compressed batch by batch, then
+//! decompressed, and compares. Only the calls into the pool are timed.
 
+use super::clock::{Ticks, cpu_time};
 use super::input::{Reader, Source};
 use super::memory::Aligned;
 use super::plan::Spec;
 use super::timing::Timing;
+use super::zsmalloc::Classes;
 use crate::error::Error;
 use core::fmt;
 use pagepress::page::same_filled;
 use pagepress::{Codec, Outcome, PageError, Pool, Report, Stored};
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 /// A unit's place in the input: its source, and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,8 @@ pub(crate) struct Counts {
     pub(crate) pages: u64,
     pub(crate) report: Report,
     pub(crate) stored_bytes: u64,
+    /// What the pages would take in zsmalloc, in bytes.
+    pub(crate) zsmalloc_bytes: f64,
     pub(crate) incompressible: u64,
     pub(crate) same_filled: u64,
     pub(crate) dropped: u64,
@@ -69,6 +72,7 @@ impl Tally {
         self.bad.extend(other.bad);
         let (to, from) = (&mut self.first, other.first);
         to.report += from.report;
+        to.zsmalloc_bytes += from.zsmalloc_bytes;
         for (to, from) in [
             (&mut to.pages, from.pages),
             (&mut to.stored_bytes, from.stored_bytes),
@@ -139,55 +143,75 @@ enum Kept {
     Bad(Fault),
 }
 
+/// What all workers of a run have in common.
+#[derive(Debug)]
+pub(crate) struct Gear<'a> {
+    pub(crate) pool: &'a Pool,
+    pub(crate) sources: &'a [Source],
+    pub(crate) batch: usize,
+    pub(crate) skip_same_filled: bool,
+    pub(crate) ticks: &'a Ticks,
+    pub(crate) classes: &'a Classes,
+}
+
 /// One worker's buffers and findings. All memory is taken when it is made.
 #[derive(Debug)]
 pub(crate) struct Worker<'a> {
-    pool: &'a Pool,
+    gear: &'a Gear<'a>,
     reader: Reader<'a>,
     unit: usize,
-    skip_same_filled: bool,
-    /// The batch: `filled` pages, and where each is from.
+    /// The load: its pages, and where each is from.
     pages: Vec<Aligned>,
     places: Vec<Place>,
     /// The store: compressed pages, one behind the other.
     arena: Aligned,
     kept: Vec<Kept>,
     stored: Vec<Stored<'static>>,
-    /// The batch's index of each stored page.
+    /// The load's index of each stored page.
     stored_of: Vec<usize>,
     rooms: Vec<Aligned>,
     done: Vec<Option<Result<(), Fault>>>,
+    /// When the batches of one direction ended, the first one's beginning before
+    /// them: the end of one is the beginning of the next.
+    laps: Vec<u64>,
     tally: Tally,
 }
 
-/// Bytes of pages that all workers of a run hold: the batch, its compressed
-/// form and what comes back.
+/// Bytes of pages that are copied in, then compressed, then decompressed: so many
+/// that the CPU time of all their calls is worth asking for, and so few that a
+/// core's cache holds them.
+const LOAD_BYTES: usize = 256 << 10;
+
+/// Pages of a load: whole batches.
+fn load(unit: usize, batch: usize) -> usize {
+    (LOAD_BYTES / unit / batch).max(1) * batch
+}
+
+/// Bytes of pages that all workers of a run hold: the load, its compressed form and
+/// what comes back.
 pub(crate) fn bytes(spec: &Spec) -> u64 {
-    3 * (spec.threads * spec.batch) as u64 * spec.unit.bytes() as u64
+    let unit = spec.unit.bytes();
+    3 * (spec.threads * load(unit, spec.batch)) as u64 * unit as u64
 }
 
 impl<'a> Worker<'a> {
-    pub(crate) fn new(
-        pool: &'a Pool,
-        sources: &'a [Source],
-        batch: usize,
-        skip_same_filled: bool,
-    ) -> Self {
-        let unit = pool.unit_size().bytes();
-        let buffers = || (0..batch).map(|_| Aligned::zeroed(unit)).collect();
+    pub(crate) fn new(gear: &'a Gear<'a>) -> Self {
+        let unit = gear.pool.unit_size().bytes();
+        let load = load(unit, gear.batch);
+        let buffers = || (0..load).map(|_| Aligned::zeroed(unit)).collect();
         Self {
-            pool,
-            reader: Reader::new(sources),
+            gear,
+            reader: Reader::new(gear.sources),
             unit,
-            skip_same_filled,
             pages: buffers(),
-            places: Vec::with_capacity(batch),
-            arena: Aligned::zeroed(batch * unit),
-            kept: Vec::with_capacity(batch),
-            stored: Vec::with_capacity(batch),
-            stored_of: Vec::with_capacity(batch),
+            places: Vec::with_capacity(load),
+            arena: Aligned::zeroed(load * unit),
+            kept: Vec::with_capacity(load),
+            stored: Vec::with_capacity(load),
+            stored_of: Vec::with_capacity(load),
             rooms: buffers(),
-            done: Vec::with_capacity(batch),
+            done: Vec::with_capacity(load),
+            laps: Vec::with_capacity(load / gear.batch + 1),
             tally: Tally::new(),
         }
     }
@@ -196,7 +220,7 @@ impl<'a> Worker<'a> {
         self.tally
     }
 
-    /// Copies one unit in; a full batch goes through the pool at once.
+    /// Copies one unit in; a full load goes through the pool at once.
     ///
     /// # Errors
     /// If its source cannot be read any more.
@@ -205,7 +229,7 @@ impl<'a> Worker<'a> {
         let offset = place.unit * self.unit as u64;
         let bytes = self.reader.copy(place.source, offset, page)?;
         let first = pass == Pass::First;
-        if self.skip_same_filled && same_filled(page).is_some() {
+        if self.gear.skip_same_filled && same_filled(page).is_some() {
             self.tally.first.dropped += u64::from(first);
             return Ok(());
         }
@@ -232,43 +256,63 @@ impl<'a> Worker<'a> {
     }
 
     fn compress(&mut self, pass: Pass) {
+        let Gear {
+            pool, ticks, batch, ..
+        } = *self.gear;
         let pages = &self.pages[..self.places.len()];
         let (unit, arena, kept) = (self.unit, self.arena.as_mut(), &mut self.kept);
         kept.clear();
         kept.resize(pages.len(), Kept::Nothing);
-        let mut used = 0;
+        let (laps, first) = (&mut self.laps, &mut self.tally.first);
+        let (mut used, mut from) = (0, 0);
+        laps.clear();
 
-        let start = Instant::now();
-        let report = self.pool.compress_batch(pages, |index, outcome| {
-            let bytes = match &outcome {
-                Ok(Outcome::Compressed { page, .. }) => page.bytes(),
-                Ok(Outcome::Incompressible) => pages[index].as_ref(),
-                _ => &[],
-            };
-            // The one copy that a store has to make.
-            let to = arena.get_mut(used..used + bytes.len());
-            kept[index] = match (kept[index], outcome, to) {
-                (Kept::Nothing, Ok(outcome), Some(to)) if bytes.len() <= unit => {
-                    to.copy_from_slice(bytes);
-                    keep(&outcome, used)
-                }
-                (Kept::Nothing, Ok(_), _) => Kept::Bad(Fault::TooLong),
-                (Kept::Nothing, Err(error), _) => Kept::Bad(Fault::Failed(Way::Compressing, error)),
-                _ => Kept::Bad(Fault::TwoResults(Way::Compressing)),
-            };
-            used += bytes.len();
-        });
-        let took = start.elapsed();
+        let cpu = cpu_time();
+        laps.push(ticks.now());
+        for pages in pages.chunks(batch) {
+            let kept = &mut kept[from..from + pages.len()];
+            let report = pool.compress_batch(pages, |index, outcome| {
+                let bytes = match &outcome {
+                    Ok(Outcome::Compressed { page, .. }) => page.bytes(),
+                    Ok(Outcome::Incompressible) => pages[index].as_ref(),
+                    _ => &[],
+                };
+                // The one copy that a store has to make.
+                let to = arena.get_mut(used..used + bytes.len());
+                kept[index] = match (kept[index], outcome, to) {
+                    (Kept::Nothing, Ok(outcome), Some(to)) if bytes.len() <= unit => {
+                        to.copy_from_slice(bytes);
+                        keep(&outcome, used)
+                    }
+                    (Kept::Nothing, Ok(_), _) => Kept::Bad(Fault::TooLong),
+                    (Kept::Nothing, Err(error), _) => {
+                        Kept::Bad(Fault::Failed(Way::Compressing, error))
+                    }
+                    _ => Kept::Bad(Fault::TwoResults(Way::Compressing)),
+                };
+                used += bytes.len();
+            });
+            if pass == Pass::First {
+                first.report += report;
+            }
+            from += pages.len();
+            laps.push(ticks.now());
+        }
+        let cpu = cpu_time() - cpu;
 
         if pass != Pass::WarmUp {
-            self.tally.compress.add(took, pages.len());
+            let sizes = pages.chunks(batch).map(<[Aligned]>::len);
+            self.tally.compress.add_laps(laps, sizes, cpu, ticks);
         }
         if pass == Pass::First {
-            self.tally.first.count(kept, unit, &report);
+            first.count(kept, unit, self.gear.classes);
         }
     }
 
     fn decompress(&mut self, pass: Pass) {
+        let Gear {
+            pool, ticks, batch, ..
+        } = *self.gear;
         let arena = self.arena.as_ref();
         let mut stored = recycle(std::mem::take(&mut self.stored));
         self.stored_of.clear();
@@ -284,7 +328,7 @@ impl<'a> Worker<'a> {
             self.stored_of.push(index);
         }
         // So that a page which is never written cannot pass for a good one
-        // that an earlier batch left there.
+        // that an earlier load left there.
         for (room, &index) in self.rooms.iter_mut().zip(&self.stored_of) {
             let page = self.pages[index].as_ref();
             for (to, from) in room.as_mut().iter_mut().zip(page) {
@@ -293,26 +337,35 @@ impl<'a> Worker<'a> {
         }
         self.done.clear();
         self.done.resize(stored.len(), None);
-        if !stored.is_empty() {
-            let done = &mut self.done;
-            let start = Instant::now();
-            self.pool
-                .decompress_batch_into(&stored, &mut self.rooms, |index, result| {
-                    done[index] = Some(match (done[index], result) {
-                        (None, Ok(())) => Ok(()),
-                        (None, Err(error)) => Err(Fault::Failed(Way::Decompressing, error)),
-                        _ => Err(Fault::TwoResults(Way::Decompressing)),
-                    });
+        let laps = &mut self.laps;
+        laps.clear();
+        let batches = stored
+            .chunks(batch)
+            .zip(self.rooms.chunks_mut(batch))
+            .zip(self.done.chunks_mut(batch));
+
+        let cpu = cpu_time();
+        laps.push(ticks.now());
+        for ((stored, rooms), done) in batches {
+            pool.decompress_batch_into(stored, rooms, |index, result| {
+                done[index] = Some(match (done[index], result) {
+                    (None, Ok(())) => Ok(()),
+                    (None, Err(error)) => Err(Fault::Failed(Way::Decompressing, error)),
+                    _ => Err(Fault::TwoResults(Way::Decompressing)),
                 });
-            let took = start.elapsed();
-            if pass != Pass::WarmUp {
-                self.tally.decompress.add(took, stored.len());
-            }
+            });
+            laps.push(ticks.now());
+        }
+        let cpu = cpu_time() - cpu;
+
+        if pass != Pass::WarmUp {
+            let sizes = stored.chunks(batch).map(<[Stored<'_>]>::len);
+            self.tally.decompress.add_laps(laps, sizes, cpu, ticks);
         }
         self.stored = recycle(stored);
     }
 
-    /// Finds the batch's bad pages. A warm-up's count too: they are as bad.
+    /// Finds the load's bad pages. A warm-up's count too: they are as bad.
     fn judge(&mut self) {
         for (index, kept) in self.kept.iter().enumerate() {
             let fault = match kept {
@@ -351,10 +404,15 @@ fn keep(outcome: &Outcome<'_>, start: usize) -> Kept {
 }
 
 impl Counts {
-    fn count(&mut self, kept: &[Kept], unit: usize, report: &Report) {
+    fn count(&mut self, kept: &[Kept], unit: usize, classes: &Classes) {
         self.pages += kept.len() as u64;
-        self.report += *report;
         for kept in kept {
+            self.zsmalloc_bytes += match kept {
+                Kept::Compressed { len, .. } if unit == 4096 => classes.cost(*len),
+                // Kept in the index, as zram does.
+                Kept::SameFilled(_) => 0.0,
+                _ => unit as f64,
+            };
             self.stored_bytes += match kept {
                 Kept::Compressed { len, .. } => *len as u64,
                 Kept::SameFilled(_) => {

@@ -130,15 +130,22 @@ fn measure(fault: Fault, batch: usize, threads: usize, settings: Settings) -> fi
         threads,
     };
     let pool = Pool::with_provider(Faulty(fault)).unwrap();
-    let mut last = 0.0;
-    let run = run(&spec, &settings, &input(), &pool, |part| last = part).unwrap();
-    assert!(last > 0.0);
-    run
+    let (input, tools) = (input(), Tools::new());
+    let mut session = Session::new(spec, &settings, &input, &tools, pool).unwrap();
+    assert!(session.figures().is_none());
+    let go_on = AtomicBool::new(false);
+    for _ in 0..settings.repeats {
+        let mut last = 0.0;
+        session.repeat(&go_on, |part| last = part).unwrap();
+        assert!(last > 0.0);
+    }
+    session.figures().unwrap()
 }
 
 fn once() -> Settings {
     Settings {
         seconds: Duration::ZERO,
+        repeats: 1,
         skip_same_filled: false,
         pin: false,
     }
@@ -187,6 +194,41 @@ fn passes_are_whole_and_counts_are_of_one() {
     assert!(run.seconds >= 0.03);
     assert_eq!((run.pages, run.bad_pages), (21, 5));
     assert_eq!(run.report.software_pages, 18);
+}
+
+#[test]
+fn repeats_count_pages_once_and_times_each() {
+    let settings = Settings {
+        repeats: 3,
+        ..once()
+    };
+    let run = measure(Fault::Corrupt, 8, 2, settings);
+    assert_eq!((run.passes, run.pages, run.bad_pages), (3, 21, 5));
+    for direction in [&run.compress, &run.decompress] {
+        assert_eq!(direction.repeats.values.len(), 3);
+        assert!(direction.repeats.spread.is_some());
+    }
+}
+
+/// What was not finished is not told.
+#[test]
+fn an_interrupted_repeat_is_forgotten() {
+    let spec = Spec {
+        backend: Choice::Software(Codec::Lz4, None),
+        unit: UnitSize::DEFAULT,
+        batch: 2,
+        threads: 2,
+    };
+    let (input, tools, settings) = (input(), Tools::new(), once());
+    let pool = Pool::with_provider(Faulty(Fault::None)).unwrap();
+    let mut session = Session::new(spec, &settings, &input, &tools, pool).unwrap();
+    session.repeat(&AtomicBool::new(true), |_| {}).unwrap();
+    assert!(session.figures().is_none());
+    session.repeat(&AtomicBool::new(false), |_| {}).unwrap();
+    let run = session.figures().unwrap();
+    assert_eq!((run.pages, run.passes), (21, 1));
+    session.repeat(&AtomicBool::new(true), |_| {}).unwrap();
+    assert_eq!(session.figures().unwrap().passes, 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Results for people: what was measured, one table, and what it means.
 
-use crate::bench::figures::{Against, Direction, Input, Results, Run, Skipped, SourceKind};
+use crate::bench::figures::{
+    Against, Direction, Input, Method, Queue, Results, Run, Skipped, SourceKind,
+};
 use crate::bench::host::Host;
 use crate::table::{self, Align, Column};
 use std::fmt::Write;
@@ -11,12 +13,20 @@ const LINES: usize = 6;
 const MUCH_PADDING: f64 = 0.01;
 
 pub(super) fn render(results: &Results) -> String {
-    let Results { host, input, runs } = results;
+    let Results {
+        host,
+        input,
+        method,
+        runs,
+    } = results;
     let mut text = String::new();
     describe_input(&mut text, input);
     facts(&mut text, "host", &host_facts(host));
+    facts(&mut text, "method", &method_facts(method));
     text.push('\n');
     text.push_str(&table::render(&run_columns(runs)));
+    text.push_str("\nHow far repeats are apart, what it costs the CPU, and what is saved:\n");
+    text.push_str(&table::render(&cost_columns(runs)));
     let sweep = runs.iter().any(|run| run.against_smallest_unit.is_some());
     if sweep {
         text.push_str(
@@ -25,13 +35,18 @@ pub(super) fn render(results: &Results) -> String {
         text.push_str(&table::render(&sweep_columns(runs)));
     }
     text.push_str(
-        "\nns: per page, each charged its batch's time divided by the batch's pages. \
-         pages/s: all threads.\n",
+        "\nns: per page, each charged its batch's time divided by the batch's pages; pages/s: all threads,\n\
+         by the median of the repeats; +-: their interquartile range by it. s/GB: CPU seconds by GB of\n\
+         pages; ticks: of the TSC, per page, which are not the core's cycles; p99.9: of whole batches, in\n\
+         us; raw: incompressible; zsmalloc: the ratio by the size classes of zswap's allocator.\n",
     );
     if sweep {
         text.push_str("In the first table, a page is one unit, and its ratio counts padding.\n");
     }
-    for note in notes(host, input, runs) {
+    if runs.iter().all(|run| run.verified) {
+        text.push_str("Every page of every pass came back as it was.\n");
+    }
+    for note in notes(results) {
         text.push_str(&note);
         text.push('\n');
     }
@@ -175,11 +190,50 @@ fn host_facts(host: &Host) -> Vec<String> {
     facts.push(host.kernel.clone());
     facts.extend(host.microcode.as_ref().map(|it| format!("microcode {it}")));
     facts.extend(host.governor.as_ref().map(|it| format!("governor {it}")));
+    facts.extend(
+        host.turbo
+            .map(|on| format!("turbo {}", if on { "on" } else { "off" })),
+    );
+    facts.extend(
+        host.numa_nodes
+            .filter(|&nodes| nodes > 1)
+            .map(|n| format!("{n} NUMA nodes")),
+    );
     if host.virtual_machine {
         facts.push("virtual machine".to_owned());
     }
+    facts.push(match &host.devices[..] {
+        [] => "no IAA device".to_owned(),
+        devices => {
+            let engines: usize = devices.iter().map(|device| device.engines).sum();
+            let queues = devices.iter().flat_map(|device| &device.queues);
+            let (all, usable) = (queues.clone().count(), queues.filter(|q| q.usable).count());
+            format!(
+                "{} with {} and {} ({usable} usable)",
+                plural(devices.len() as u64, "IAA device"),
+                plural(engines as u64, "engine"),
+                plural(all as u64, "work queue")
+            )
+        }
+    });
     facts.push(format!("pagepress {}", host.pagepress_version));
     facts
+}
+
+fn method_facts(method: &Method) -> Vec<String> {
+    vec![
+        format!("{} repeats in turn", method.repeats),
+        format!("{} s a run", method.seconds),
+        format!("warm-up {} a thread", size(method.warm_up_bytes as u64)),
+        format!(
+            "a timestamp for each batch, {:.1} ns each",
+            method.timestamp_ns
+        ),
+        match method.tsc_hz {
+            Some(hz) => format!("TSC {:.2} GHz", hz / 1e9),
+            None => "no TSC".to_owned(),
+        },
+    ]
 }
 
 /// Makes a column of one cell per run.
@@ -214,7 +268,7 @@ fn run_columns(runs: &[Run]) -> Vec<Column> {
         column(runs, "", "batch", Right, |run| run.batch.to_string()),
         column(runs, "", "thr", Right, |run| run.threads.to_string()),
         column(runs, "", "ratio", Right, |run| ratio(run.ratio)),
-        column(runs, "", "incompr", Right, |run| {
+        column(runs, "", "raw", Right, |run| {
             percent(run.incompressible_pages as f64 / run.pages as f64)
         }),
     ]);
@@ -235,9 +289,52 @@ fn run_columns(runs: &[Run]) -> Vec<Column> {
             }),
         ]);
     }
-    columns.push(column(runs, "", "ok", Left, |run| {
-        if run.verified { "yes" } else { "NO" }.to_owned()
-    }));
+    if runs.iter().any(|run| !run.verified) {
+        columns.push(column(runs, "", "ok", Left, |run| {
+            if run.verified { "yes" } else { "NO" }.to_owned()
+        }));
+    }
+    columns
+}
+
+/// What compression costs the CPU, and the tail of a batch.
+fn cost_columns(runs: &[Run]) -> Vec<Column> {
+    use Align::{Left, Right};
+    let mut columns = vec![column(runs, "", "backend", Left, name)];
+    if several(runs.iter().map(|run| run.unit_size)) {
+        columns.push(column(runs, "", "unit", Right, unit));
+    }
+    columns.extend([
+        column(runs, "", "batch", Right, |run| run.batch.to_string()),
+        column(runs, "", "thr", Right, |run| run.threads.to_string()),
+        column(runs, "", "zsmalloc", Right, |run| {
+            run.ratio_in_zsmalloc.map_or("-".to_owned(), ratio)
+        }),
+    ]);
+    let directions = [
+        ("compress", (|run| &run.compress) as Of),
+        ("decompress", |run| &run.decompress),
+    ];
+    for (group, of) in directions {
+        columns.extend([
+            column(runs, group, "+-", Right, |run| {
+                let spread = of(run).repeats.spread;
+                spread.map_or("-".to_owned(), |spread| format!("{:.0}%", spread * 100.0))
+            }),
+            column(runs, group, "GB/s", Right, |run| {
+                format!("{:.2}", of(run).gb_per_second)
+            }),
+            column(runs, group, "s/GB", Right, |run| {
+                format!("{:.2}", of(run).cpu_seconds_per_gb)
+            }),
+            column(runs, group, "ticks", Right, |run| {
+                of(run).tsc_ticks_per_page.map_or("-".to_owned(), figure)
+            }),
+            column(runs, group, "p99.9", Right, |run| {
+                format!("{:.1}", of(run).ns_per_batch.p999 / 1e3)
+            }),
+        ]);
+    }
     columns
 }
 
@@ -276,8 +373,36 @@ fn sweep_columns(runs: &[Run]) -> Vec<Column> {
 }
 
 /// What a reader must know to read the tables right.
-fn notes(host: &Host, input: &Input, runs: &[Run]) -> Vec<String> {
+fn notes(results: &Results) -> Vec<String> {
+    let Results {
+        host,
+        input,
+        method,
+        runs,
+    } = results;
     let mut notes = Vec::new();
+    if method.interrupted {
+        notes.push(format!(
+            "note: interrupted: {} of {} measured, the last ones in fewer repeats",
+            runs.len(),
+            plural(method.runs_asked as u64, "run")
+        ));
+    }
+    let taken_off = |run: &&Run| run.compress.timing_taken_off || run.decompress.timing_taken_off;
+    if let Some(run) = runs.iter().find(taken_off) {
+        let share = |of: &Direction| {
+            if of.timing_taken_off {
+                of.timing_share
+            } else {
+                0.0
+            }
+        };
+        notes.push(format!(
+            "note: timestamps were {} of {}'s time, and were taken off wherever they were above 4%",
+            percent(share(&run.compress).max(share(&run.decompress))),
+            full_name(run, runs)
+        ));
+    }
     if !host.optimised_build {
         notes.push(
             "note: a build without optimisation: its times mean nothing; build with --release"
@@ -313,12 +438,32 @@ fn notes(host: &Host, input: &Input, runs: &[Run]) -> Vec<String> {
     }
     if runs.iter().any(|run| run.report.modelled_pages > 0) {
         notes.push(
-            "note: modelled: a software model of the device ran on this CPU; its times and its ratio \
-             are not a device's"
+            "note: modelled: a software model of the device ran here; its times and ratio are not a \
+             device's"
                 .to_owned(),
         );
     }
     for run in runs {
+        let sum = |of: fn(&Queue) -> u64| run.queues.iter().map(of).sum::<u64>();
+        let trouble: Vec<String> = [
+            (sum(|q| q.refused), "refused"),
+            (sum(|q| q.page_faults), "page faults"),
+            (sum(|q| q.timeouts), "timeouts"),
+            (sum(|q| q.errors), "errors"),
+            (sum(|q| q.mismatches), "mismatches"),
+        ]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+        if !trouble.is_empty() {
+            notes.push(format!(
+                "note: {}: of {} descriptors in all passes, {}",
+                full_name(run, runs),
+                sum(|q| q.submitted),
+                trouble.join(", ")
+            ));
+        }
         for (reason, pages) in &run.report.fallbacks {
             let why = run.report.unavailable.as_ref();
             let why =
