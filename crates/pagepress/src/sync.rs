@@ -43,7 +43,7 @@ mod imp {
         pub(crate) static HELD: Cell<usize> = Cell::new(0);
     }
 
-    /// A wait in which every look at the time finds a second passed: loom has no
+    /// A wait in which every look at the time finds another second passed: loom has no
     /// time, and all that matters is that waits end.
     #[derive(Debug)]
     pub(crate) struct Wait(Cell<u64>);
@@ -54,9 +54,8 @@ mod imp {
         }
 
         pub(crate) fn elapsed(&self) -> Duration {
-            let seconds = self.0.get();
-            self.0.set(seconds + 1);
-            Duration::from_secs(seconds)
+            self.0.set(self.0.get() + 1);
+            Duration::from_secs(self.0.get())
         }
     }
 }

@@ -127,27 +127,47 @@ fn take_neighbour_spare_and_return() {
         let stats = contexts.stats();
         assert_eq!(stats.compress.pages(), 3);
         assert!(stats.neighbour_calls + stats.spare_calls <= 3);
-        assert_eq!(census.alive(), owned(&contexts));
         assert!(owned(&contexts) <= 2 + stats.spare_calls as usize);
-        // All are free again.
-        for home in 0..2 {
-            assert!(contexts.try_cpu(home).is_some());
-        }
+        settled(&contexts, &census);
     });
 }
 
-/// With the one context held, spares come and go from several sides at once.
+/// A caller whose sink calls again.
+fn nested_caller(contexts: &Arc<Contexts>, home: usize) -> Box<dyn FnOnce()> {
+    let contexts = Arc::clone(contexts);
+    Box::new(move || {
+        let _outer = contexts.take_near(Some(home)).expect("a context");
+        assert!(call(&contexts, home));
+    })
+}
+
+/// What holds when all calls are over: nothing is in use, and no more spares are
+/// kept than should be.
+fn settled(contexts: &Contexts, census: &Census) {
+    assert_eq!(contexts.spares_in_use.load(Ordering::Relaxed), 0);
+    assert!(contexts.memory().1.len() <= contexts.spares_most);
+    assert_eq!(census.alive(), owned(contexts));
+    for (cpu, _) in contexts.memory().0 {
+        assert!(contexts.try_cpu(cpu).is_some(), "CPU {cpu}'s is in use");
+    }
+}
+
+/// The one context is held, and the one spare that may be used without waiting:
+/// callers wait, and then get what they need, from several sides at once.
 #[test]
-fn spares_come_and_go() {
+fn spares_beyond_the_usual_come_and_go() {
     explore(|order| {
         let (contexts, census) = contexts(Counted::default(), &cpus(1, [0]));
-        let held = contexts.take_near(Some(0)).expect("a context");
-        order.run((0..2).map(|_| caller(&contexts, 0)).collect());
+        let held = [0, 0].map(|home| contexts.take_near(Some(home)).expect("a context"));
+        order.run(vec![
+            nested_caller(&contexts, 0),
+            nested_caller(&contexts, 0),
+        ]);
         drop(held);
+        settled(&contexts, &census);
         let stats = contexts.stats();
-        assert_eq!((stats.spare_calls, stats.compress.pages()), (2, 2));
-        assert!(contexts.memory().1.len() <= 1, "as many as there are CPUs");
-        assert_eq!(census.alive(), owned(&contexts));
+        assert_eq!((stats.spare_calls, stats.compress.pages()), (5, 2));
+        assert_eq!(stats.waits, 2);
         drop(contexts);
         assert_eq!(census.alive(), 0);
     });
@@ -158,16 +178,12 @@ fn spares_come_and_go() {
 fn calls_within_calls() {
     explore(|order| {
         let (contexts, census) = contexts(Counted::default(), &cpus(2, [0, 1]));
-        let nested = |home| {
-            let contexts = Arc::clone(&contexts);
-            Box::new(move || {
-                let _outer = contexts.take_near(Some(home)).expect("a context");
-                assert!(call(&contexts, home));
-            }) as Box<dyn FnOnce()>
-        };
-        order.run(vec![nested(0), nested(1)]);
+        order.run(vec![
+            nested_caller(&contexts, 0),
+            nested_caller(&contexts, 1),
+        ]);
         assert_eq!(contexts.stats().compress.pages(), 2);
-        assert_eq!(census.alive(), owned(&contexts));
+        settled(&contexts, &census);
     });
 }
 

@@ -255,6 +255,11 @@ fn column(
 /// One direction of a run.
 type Of = fn(&Run) -> &Direction;
 
+const DIRECTIONS: [(&str, Of); 2] = [
+    ("compress", |run| &run.compress),
+    ("decompress", |run| &run.decompress),
+];
+
 fn run_columns(runs: &[Run]) -> Vec<Column> {
     use Align::{Left, Right};
     let mut columns = vec![
@@ -272,11 +277,7 @@ fn run_columns(runs: &[Run]) -> Vec<Column> {
             percent(run.incompressible_pages as f64 / run.pages as f64)
         }),
     ]);
-    let directions = [
-        ("compress", (|run| &run.compress) as Of),
-        ("decompress", |run| &run.decompress),
-    ];
-    for (group, of) in directions {
+    for (group, of) in DIRECTIONS {
         columns.extend([
             column(runs, group, "p50 ns", Right, |run| {
                 figure(of(run).ns_per_page.p50)
@@ -311,11 +312,7 @@ fn cost_columns(runs: &[Run]) -> Vec<Column> {
             run.ratio_in_zsmalloc.map_or("-".to_owned(), ratio)
         }),
     ]);
-    let directions = [
-        ("compress", (|run| &run.compress) as Of),
-        ("decompress", |run| &run.decompress),
-    ];
-    for (group, of) in directions {
+    for (group, of) in DIRECTIONS {
         columns.extend([
             column(runs, group, "+-", Right, |run| {
                 let spread = of(run).repeats.spread;
