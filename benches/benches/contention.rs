@@ -8,7 +8,7 @@
 
 use pagepress::iaa::{Devices, Model};
 use pagepress::{Codec, Outcome, Pool, Stats, Stored};
-use pagepress_benches::contenders::{bare_compress, bare_decompress, pool};
+use pagepress_benches::contenders::{bare_compress, bare_decompress, pack_with, pool};
 use pagepress_benches::machine::{Meanwhile, Moment, most_online, online};
 use pagepress_benches::rivals::{self, Rival};
 use pagepress_benches::{Contender, corpus, median, quantile};
@@ -96,7 +96,7 @@ struct Duel<'a> {
 
 fn software(codec: Codec, bare: fn() -> Rival, pages: &[Vec<u8>], terms: &Terms) {
     let pool = pool(codec);
-    let packed = pack(&pool, pages);
+    let packed = pack_with(&pool, pages);
     let stored = stored(codec, &packed);
     let duels = [
         Duel {
@@ -122,7 +122,7 @@ fn modelled(pages: &[Vec<u8>], terms: &Terms) {
         pool.expect("plain settings")
     };
     let pool = make();
-    let packed = pack(&pool, pages);
+    let packed = pack_with(&pool, pages);
     let stored = stored(Codec::Deflate, &packed);
     let duels = [
         Duel {
@@ -157,16 +157,6 @@ fn decompressing<'a>(pool: Pool, stored: &'a [Stored<'a>]) -> Contender<'a> {
             black_box(page.expect("our own page"));
         });
     })
-}
-
-fn pack(pool: &Pool, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut packed = Vec::new();
-    pool.compress_batch(pages, |_, outcome| {
-        if let Ok(Outcome::Compressed { page, .. }) = outcome {
-            packed.push(page.bytes().to_vec());
-        }
-    });
-    packed
 }
 
 fn stored(codec: Codec, packed: &[Vec<u8>]) -> Vec<Stored<'_>> {

@@ -9,7 +9,8 @@
 //! has one arena; what is made once for all pools was made before.
 
 use pagepress::iaa::{Devices, Format, Model, Options};
-use pagepress::{Backend, Codec, Outcome, Pool, Stored};
+use pagepress::{Backend, Codec, Pool, Stored};
+use pagepress_benches::contenders::pack_with;
 use pagepress_benches::machine::{online, online_cpus};
 use pagepress_benches::{corpus, pin, random_pages};
 use rustix::thread::{sched_getaffinity, sched_getcpu};
@@ -104,7 +105,7 @@ fn measure(kind: &str) -> Option<()> {
     pages.extend(random_pages(BATCH));
     let make = maker(kind);
     let first = make();
-    let packed = pack(&first, &pages);
+    let packed = pack_with(&first, &pages);
     let stored: Vec<_> = packed
         .iter()
         .map(|bytes| Stored::compressed(first.codec(), bytes))
@@ -199,16 +200,6 @@ fn maker(kind: &str) -> Box<dyn Fn() -> Pool> {
         "IAA dynamic (modelled)" => iaa(Format::Dynamic),
         _ => panic!("no kind {kind:?}"),
     }
-}
-
-fn pack(pool: &Pool, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut packed = Vec::new();
-    pool.compress_batch(pages, |_, outcome| {
-        if let Ok(Outcome::Compressed { page, .. }) = outcome {
-            packed.push(page.bytes().to_vec());
-        }
-    });
-    packed
 }
 
 /// Pages both ways, so that a context touches all that it ever will.

@@ -91,3 +91,15 @@ pub fn pack(make: fn() -> Rival, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
         .filter_map(|page| (rival.compress)(page, &mut dst).map(|len| dst[..len].to_vec()))
         .collect()
 }
+
+/// What a pool makes of those pages that it can compress.
+#[must_use]
+pub fn pack_with(pool: &Pool, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut packed = Vec::new();
+    pool.compress_batch(pages, |_, outcome| {
+        if let Ok(Outcome::Compressed { page, .. }) = outcome {
+            packed.push(page.bytes().to_vec());
+        }
+    });
+    packed
+}

@@ -68,6 +68,15 @@ pub(crate) enum Error {
     },
 }
 
+impl Error {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => crate::INTERRUPTED,
+            _ => crate::FAILED,
+        }
+    }
+}
+
 /// An I/O error as people say it, without its number.
 pub(crate) fn describe(error: &io::Error) -> String {
     let told = error.to_string();

@@ -25,6 +25,8 @@ use std::process::ExitCode;
 
 /// Wrong use, or input that cannot be read.
 const FAILED: u8 = 2;
+/// That of a command that SIGINT ended, as shells show it.
+const INTERRUPTED: u8 = 130;
 
 /// Compress memory pages in batches, on Intel IAA or in software
 #[derive(Debug, Parser)]
@@ -63,7 +65,7 @@ where
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             complain(&error);
-            ExitCode::from(FAILED)
+            ExitCode::from(error.exit_code())
         }
     }
 }

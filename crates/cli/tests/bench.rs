@@ -244,20 +244,30 @@ fn unit_sizes_side_by_side() {
 fn an_interrupted_command_shows_what_it_has() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), text(64 * PAGE)).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
-    command
-        .args(["bench", "--seconds", "1000", "--repeats", "1000"])
-        .args(["--backend", "lz4,zstd", "--format", "json"])
-        .arg(dir.path())
-        .stdout(Stdio::piped());
-    let child = command.spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(5));
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
+    let interrupted = |repeats: &str, after: u64| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
+        command
+            .args(["bench", "--seconds", "1000", "--repeats", repeats])
+            .args(["--backend", "lz4,zstd", "--format", "json"])
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(after));
+        let kill = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        output
+    };
+    // In the middle of the first repeat.
+    let nothing = interrupted("1", 3);
+    assert_eq!(nothing.stdout, b"");
+    assert!(stderr(&nothing).contains("nothing to show"));
+
+    let output = interrupted("1000", 5);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["method"]["interrupted"], true);
     assert_eq!(json["method"]["runs_asked"], 2);

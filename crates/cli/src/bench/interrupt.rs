@@ -9,11 +9,8 @@ pub(crate) fn flag() -> &'static AtomicBool {
     // Without a handler, the first one ends the command.
     let _ = ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(EXIT_CODE));
+            std::process::exit(i32::from(crate::INTERRUPTED));
         }
     });
     &INTERRUPTED
 }
-
-/// That of a command that SIGINT ended, as shells show it.
-pub(crate) const EXIT_CODE: u8 = 130;

@@ -60,7 +60,7 @@ impl Verdict {
         match self {
             Self::AllVerified => 0,
             Self::BadPages => 1,
-            Self::Interrupted => interrupt::EXIT_CODE,
+            Self::Interrupted => crate::INTERRUPTED,
         }
     }
 }
