@@ -58,6 +58,12 @@ pub(crate) enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The service of `--corunner`, or its load, could not be started or pinned.
+    #[error("--corunner: {}", describe(.source))]
+    Corunner {
+        /// What the system said.
+        source: io::Error,
+    },
     /// The results could not be written.
     #[error("writing {what}: {}", describe(.source))]
     Write {

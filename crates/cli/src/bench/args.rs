@@ -18,6 +18,7 @@ Examples:
   pagepress bench /var/lib/db            every file below a directory
   pagepress bench --pid 1234             a live process's anonymous memory
   pagepress bench dump.img --backend lz4,zstd:1,zstd:3 --threads 1,8
+  pagepress bench dump.img --corunner    and what a service on that CPU suffers
   pagepress bench dump.img --unit-size 4k,16k,64k --format json --output r.json
 
 A source is cut into pages of the unit size; its last page is padded with
@@ -111,6 +112,20 @@ pub(crate) struct Args {
     /// Pin worker thread i to the i-th CPU that this process may use
     #[arg(long)]
     pub(crate) pin: bool,
+
+    /// Also measure what a small service suffers that shares a CPU with the
+    /// compression: its latency alone, and beside each backend
+    ///
+    /// The service follows 1024 pointers through 256 KiB about every 250 us. Beside
+    /// it, on the same CPU (the last one that this process may use), each backend
+    /// compresses bursts of 32 pages at the same rate.
+    #[arg(long)]
+    pub(crate) corunner: bool,
+
+    /// Pages of 4 KiB a second that each backend compresses beside the service
+    /// [default: half of what the slowest can]
+    #[arg(long, value_name = "PAGES", requires = "corunner", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) corunner_rate: Option<u32>,
 
     /// How to print the results
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -21,6 +21,17 @@ pub(crate) fn pin_this_thread(cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
+/// Timers of the calling thread are on time from now on: the kernel is otherwise up
+/// to 50 us late on purpose, to save wake-ups.
+#[cfg(target_os = "linux")]
+pub(crate) fn wake_this_thread_on_time() {
+    let _ = rustix::thread::set_current_timer_slack(core::num::NonZeroU64::new(1));
+}
+
+/// Only Linux has such a thing.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn wake_this_thread_on_time() {}
+
 /// Only Linux tells.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn allowed() -> io::Result<Vec<usize>> {

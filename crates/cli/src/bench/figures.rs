@@ -15,6 +15,9 @@ pub(crate) struct Results {
     pub(crate) input: Input,
     pub(crate) method: Method,
     pub(crate) runs: Vec<Run>,
+    /// `None` unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) corunner: Option<Corunner>,
 }
 
 /// How it was measured.
@@ -37,7 +40,7 @@ pub(crate) struct Method {
 }
 
 /// What was measured.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Input {
     /// The pages were chosen by this tool, for want of a named input.
     pub(crate) sample: bool,
@@ -221,6 +224,56 @@ pub(crate) fn compare_unit_sizes(runs: &mut [Run]) {
         };
         runs[at].against_smallest_unit = Some(against);
     }
+}
+
+/// A small service, alone on a CPU and beside loads.
+#[derive(Debug, Serialize)]
+pub(crate) struct Corunner {
+    pub(crate) cpu: usize,
+    pub(crate) working_set_bytes: usize,
+    /// Pointers that a request follows.
+    pub(crate) hops: usize,
+    /// Mean time between requests.
+    pub(crate) interval_us: f64,
+    /// What each load is asked for, in pages of 4 KiB.
+    pub(crate) pages_per_second: f64,
+    /// What a load compresses at a time.
+    pub(crate) burst_bytes: usize,
+    pub(crate) alone: Service,
+    pub(crate) beside: Vec<Beside>,
+}
+
+/// How a service fared.
+#[derive(Debug, Serialize)]
+pub(crate) struct Service {
+    pub(crate) requests: u64,
+    /// From when a request was due to its end.
+    pub(crate) latency_ns: Percentiles,
+    /// From its beginning to its end: what the caches did to it.
+    pub(crate) work_ns: Percentiles,
+    /// The median latency of each repeat, in nanoseconds.
+    pub(crate) p50_repeats: Repeated,
+    pub(crate) p99_repeats: Repeated,
+}
+
+/// A service beside a load.
+#[derive(Debug, Serialize)]
+pub(crate) struct Beside {
+    pub(crate) backend: &'static str,
+    pub(crate) level: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) huffman: Option<&'static str>,
+    pub(crate) performed_by: &'static str,
+    pub(crate) unit_size: usize,
+    pub(crate) batch: usize,
+    /// What the load came to, in pages of 4 KiB.
+    pub(crate) pages_per_second: f64,
+    /// The load's share of the CPU.
+    pub(crate) cpu_share: f64,
+    pub(crate) service: Service,
+    /// Of all pages of the load.
+    pub(crate) report: Report,
+    pub(crate) bad_pages: u64,
 }
 
 /// Who did the pages of one pass of compression.

@@ -7,6 +7,7 @@
 //! | [`input`] | where pages come from |
 //! | [`run`] | one run: its threads |
 //! | [`worker`] | one thread: what is timed, and what is checked |
+//! | [`corunner`] | a service on the same CPU, and what it suffers |
 //! | [`clock`] | timestamps, and what they cost |
 //! | [`timing`] | times of calls, charged to their pages |
 //! | [`spread`] | how far repeats are apart |
@@ -16,6 +17,7 @@
 
 mod args;
 mod clock;
+mod corunner;
 mod cpus;
 mod figures;
 mod host;
@@ -77,6 +79,12 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
         let what = format!("--threads {} --batch {}", spec.threads, spec.batch);
         host::fits_in_memory(&what, worker::bytes(spec), "ask for less")?;
     }
+    let beside = if args.corunner {
+        corunner::beside(&specs)
+    } else {
+        Vec::new()
+    };
+    host::fits_in_memory("--corunner", corunner::bytes(&beside), "leave it out")?;
     let output = Output::prepare(args.output.as_deref())?;
     let settings = Settings {
         seconds: args.seconds,
@@ -90,11 +98,29 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
     for skip in input.figures.skipped.iter().filter(|skip| skip.warn) {
         complain(&show::text::warning(skip));
     }
-    let results = measure(&specs, &settings, input, &progress, |spec| {
-        plan::pool(spec, args.accept_limit)
-    })?;
+    let pool = |spec: &Spec| plan::pool(spec, args.accept_limit);
+    let mut results = measure(&specs, &settings, &input, &progress, pool)?;
+    if args.corunner && !results.method.interrupted {
+        let runs = &results.runs;
+        let rate = args
+            .corunner_rate
+            .map_or_else(|| corunner::default_rate(runs), |rate| rate as f64);
+        let turns = (beside.len() + 1) * settings.repeats;
+        let bar = progress.runs(turns);
+        let interrupted = interrupt::flag();
+        results.corunner =
+            corunner::measure(&beside, &settings, rate, &input, &bar, interrupted, pool)?;
+        results.method.interrupted = interrupted.load(Ordering::Relaxed);
+    }
+    results.input.changed_files = input.changed_files();
     output.write(&show::render(args.format, &results))?;
-    Ok(if results.runs.iter().any(|run| !run.verified) {
+    let beside = results
+        .corunner
+        .iter()
+        .flat_map(|corunner| &corunner.beside);
+    let bad = results.runs.iter().any(|run| !run.verified)
+        || beside.into_iter().any(|beside| beside.bad_pages > 0);
+    Ok(if bad {
         Verdict::BadPages
     } else if results.method.interrupted {
         Verdict::Interrupted
@@ -108,14 +134,14 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
 fn measure(
     specs: &[Spec],
     settings: &Settings,
-    input: Input,
+    input: &Input,
     progress: &Progress,
     pool: impl Fn(&Spec) -> Result<pagepress::Pool, pagepress::Error>,
 ) -> Result<Results, Error> {
     let host = Host::of_this_command();
     let tools = Tools::new();
     let interrupted = interrupt::flag();
-    let session = |spec: &Spec| Session::new(*spec, settings, &input, &tools, pool(spec)?);
+    let session = |spec: &Spec| Session::new(*spec, settings, input, &tools, pool(spec)?);
     let mut sessions: Vec<Session<'_>> = specs.iter().map(session).collect::<Result<_, Error>>()?;
     let turns = specs.len() * settings.repeats;
     let bar = progress.runs(turns);
@@ -140,9 +166,6 @@ fn measure(
         return Err(Error::Interrupted);
     }
     figures::compare_unit_sizes(&mut runs);
-    let changed_files = input.changed_files();
-    let mut input = input.figures;
-    input.changed_files = changed_files;
     let method = Method {
         seconds: settings.seconds.as_secs_f64(),
         repeats: settings.repeats,
@@ -154,8 +177,9 @@ fn measure(
     };
     Ok(Results {
         host,
-        input,
+        input: input.figures.clone(),
         method,
         runs,
+        corunner: None,
     })
 }

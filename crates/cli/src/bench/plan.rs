@@ -23,11 +23,16 @@ impl Spec {
     /// The backend as users name it.
     pub(crate) fn name(&self) -> String {
         let backend = self.backend;
-        match (backend.level(), backend.huffman()) {
-            (Some(level), _) => format!("{}:{level}", backend.name()),
-            (None, Some(huffman)) => format!("{}:{huffman}", backend.name()),
-            (None, None) => backend.name().to_owned(),
-        }
+        backend_name(backend.name(), backend.level(), backend.huffman())
+    }
+}
+
+/// A backend as users name it.
+pub(crate) fn backend_name(name: &str, level: Option<i32>, huffman: Option<&str>) -> String {
+    match (level, huffman) {
+        (Some(level), _) => format!("{name}:{level}"),
+        (None, Some(huffman)) => format!("{name}:{huffman}"),
+        (None, None) => name.to_owned(),
     }
 }
 

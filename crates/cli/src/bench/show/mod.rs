@@ -1,5 +1,6 @@
 //! Results, printed. Nothing is computed here that other formats would lack.
 
+mod corunner;
 mod json;
 pub(crate) mod text;
 

@@ -4,6 +4,7 @@ use crate::bench::figures::{
     Against, Direction, Input, Method, Queue, Results, Run, Skipped, SourceKind,
 };
 use crate::bench::host::Host;
+use crate::bench::plan::backend_name;
 use crate::table::{self, Align, Column};
 use std::fmt::Write;
 
@@ -18,6 +19,7 @@ pub(super) fn render(results: &Results) -> String {
         input,
         method,
         runs,
+        corunner,
     } = results;
     let mut text = String::new();
     describe_input(&mut text, input);
@@ -49,6 +51,9 @@ pub(super) fn render(results: &Results) -> String {
     for note in notes(results) {
         text.push_str(&note);
         text.push('\n');
+    }
+    if let Some(corunner) = corunner {
+        super::corunner::render(&mut text, corunner);
     }
     text
 }
@@ -376,6 +381,7 @@ fn notes(results: &Results) -> Vec<String> {
         input,
         method,
         runs,
+        ..
     } = results;
     let mut notes = Vec::new();
     if method.interrupted {
@@ -489,11 +495,7 @@ fn padding(run: &Run) -> f64 {
 }
 
 fn name(run: &Run) -> String {
-    match (run.level, run.huffman) {
-        (Some(level), _) => format!("{}:{level}", run.backend),
-        (None, Some(huffman)) => format!("{}:{huffman}", run.backend),
-        (None, None) => run.backend.to_owned(),
-    }
+    backend_name(run.backend, run.level, run.huffman)
 }
 
 /// The name, with whatever tells the run from the others.
@@ -512,10 +514,15 @@ fn full_name(run: &Run, runs: &[Run]) -> String {
 }
 
 fn unit(run: &Run) -> String {
-    format!("{}k", run.unit_size / 1024)
+    unit_name(run.unit_size)
 }
 
-fn several(mut values: impl Iterator<Item = usize>) -> bool {
+/// A unit size as users type it.
+pub(super) fn unit_name(bytes: usize) -> String {
+    format!("{}k", bytes / 1024)
+}
+
+pub(super) fn several(mut values: impl Iterator<Item = usize>) -> bool {
     let first = values.next();
     values.any(|value| Some(value) != first)
 }
@@ -539,7 +546,7 @@ fn percent(share: f64) -> String {
 }
 
 /// A number of up to five places.
-fn figure(n: f64) -> String {
+pub(super) fn figure(n: f64) -> String {
     match n {
         n if !n.is_finite() => "-".to_owned(),
         n if n >= 99_999_500.0 => format!("{:.0}M", n / 1e6),
@@ -550,7 +557,7 @@ fn figure(n: f64) -> String {
 }
 
 /// A ratio of up to five places.
-fn ratio(n: f64) -> String {
+pub(super) fn ratio(n: f64) -> String {
     match n {
         n if n < 9.9995 => format!("{n:.3}"),
         n if n < 99.995 => format!("{n:.2}"),

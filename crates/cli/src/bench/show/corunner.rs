@@ -1,0 +1,121 @@
+//! What a service suffers beside compression, for people.
+
+use super::text::{figure, ratio, several, unit_name};
+use crate::bench::figures::{Beside, Corunner, Service};
+use crate::bench::plan::backend_name;
+use crate::table::{self, Align, Column};
+use std::fmt::Write;
+
+/// Below this share of what was asked, a load could not keep up.
+const KEPT_UP: f64 = 0.95;
+
+pub(super) fn render(text: &mut String, corunner: &Corunner) {
+    let _ = write!(
+        text,
+        "\nA service on CPU {} follows {} pointers every {} us, beside {} pages/s in bursts of {}:\n",
+        corunner.cpu,
+        corunner.hops,
+        corunner.interval_us,
+        figure(corunner.pages_per_second),
+        corunner.burst_bytes >> 12,
+    );
+    text.push_str(&table::render(&columns(corunner)));
+    text.push_str(
+        "\nlatency: of requests, in us, from when they are due to their end; work: without the wait for\n\
+         the CPU; x: by that alone; +-: of p99; CPU: the load's share of it.\n",
+    );
+    let behind = |beside: &&Beside| beside.pages_per_second < KEPT_UP * corunner.pages_per_second;
+    for beside in corunner.beside.iter().filter(behind) {
+        let _ = writeln!(
+            text,
+            "note: {} did not keep up: {} of {} pages/s",
+            name(beside),
+            figure(beside.pages_per_second),
+            figure(corunner.pages_per_second)
+        );
+    }
+    if corunner
+        .beside
+        .iter()
+        .any(|beside| beside.report.modelled_pages > 0)
+    {
+        text.push_str(
+            "note: modelled: the model of the device works on this CPU, which a device leaves alone\n",
+        );
+    }
+    for beside in &corunner.beside {
+        for (reason, pages) in &beside.report.fallbacks {
+            let _ = writeln!(
+                text,
+                "fallback: beside the service, {}: {pages} pages done by software: {reason}",
+                name(beside)
+            );
+        }
+        if beside.bad_pages > 0 {
+            let _ = writeln!(
+                text,
+                "BAD: beside the service, {}: {} pages did not come back as they were",
+                name(beside),
+                beside.bad_pages
+            );
+        }
+    }
+}
+
+fn name(beside: &Beside) -> String {
+    backend_name(beside.backend, beside.level, beside.huffman)
+}
+
+fn columns(corunner: &Corunner) -> Vec<Column> {
+    use Align::{Left, Right};
+    let alone = &corunner.alone;
+    // The service alone has a row of its own, which lacks what loads have.
+    let load = |heading, align, of: &dyn Fn(&Beside) -> String| Column {
+        group: "",
+        heading,
+        align,
+        cells: std::iter::once("-".to_owned())
+            .chain(corunner.beside.iter().map(of))
+            .collect(),
+    };
+    let service = |group, heading, of: &dyn Fn(&Service) -> String| Column {
+        group,
+        heading,
+        align: Right,
+        cells: std::iter::once(alone)
+            .chain(corunner.beside.iter().map(|beside| &beside.service))
+            .map(of)
+            .collect(),
+    };
+    let us = |ns: f64| format!("{:.1}", ns / 1e3);
+    let times = |ns: f64, alone: f64| ratio(ns / alone);
+    let mut backend = load("beside", Left, &name);
+    backend.cells[0] = "nothing".to_owned();
+    let mut columns = vec![
+        backend,
+        load("by", Left, &|beside| beside.performed_by.to_owned()),
+    ];
+    if several(corunner.beside.iter().map(|beside| beside.unit_size)) {
+        columns.push(load("unit", Right, &|beside| unit_name(beside.unit_size)));
+    }
+    columns.extend([
+        load("batch", Right, &|beside| beside.batch.to_string()),
+        load("pages/s", Right, &|beside| figure(beside.pages_per_second)),
+        load("CPU", Right, &|beside| {
+            format!("{:.1}%", beside.cpu_share * 100.0)
+        }),
+        service("latency us", "p50", &|it| us(it.latency_ns.p50)),
+        service("latency us", "p99", &|it| us(it.latency_ns.p99)),
+        service("latency us", "p99.9", &|it| us(it.latency_ns.p999)),
+        service("latency us", "+-", &|it| {
+            let spread = it.p99_repeats.spread;
+            spread.map_or("-".to_owned(), |spread| format!("{:.0}%", spread * 100.0))
+        }),
+        service("latency us", "x p99", &|it| {
+            times(it.latency_ns.p99, alone.latency_ns.p99)
+        }),
+        service("work us", "p50", &|it| us(it.work_ns.p50)),
+        service("work us", "p99", &|it| us(it.work_ns.p99)),
+    ]);
+    columns
+}
