@@ -47,6 +47,14 @@ pub(crate) enum Error {
     /// The input is readable, and holds no page.
     #[error("{0}")]
     NoPages(String),
+    /// A file to compare is none that `pagepress bench` wrote.
+    #[error("{file}: no result of `pagepress bench --format json`: {why}")]
+    NoResults {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Ctrl-C came before anything was measured.
     #[error("interrupted before the first repeat was over: there is nothing to show")]
     Interrupted,

@@ -125,7 +125,7 @@ mod tests {
         let line = one_line(&error.to_string());
         assert_eq!(
             line,
-            "invalid value 'xml' for '--format <FORMAT>' [possible values: text, json]"
+            "invalid value 'xml' for '--format <FORMAT>' [possible values: text, json, csv]"
         );
         let error = Cli::try_parse_from(["pagepress", "bench", "--unit", "4k"]).unwrap_err();
         assert_eq!(

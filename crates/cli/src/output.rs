@@ -1,6 +1,8 @@
 //! Where results go: stdout, or a file that is whole or not there.
 
 use crate::error::Error;
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -33,10 +35,15 @@ impl Output {
             Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
             Err(error) => return Err(fail(error)),
         };
-        match fs::metadata(&target) {
-            Ok(found) if found.is_dir() => return Err(fail(ErrorKind::IsADirectory.into())),
-            Ok(found) if !found.is_file() => return Ok(Self::Special(target)),
-            _ => {}
+        if let Ok(found) = fs::metadata(&target) {
+            if found.is_dir() {
+                return Err(fail(Errno::ISDIR.into()));
+            }
+            // A rename would replace a file that nobody may write to.
+            access(&target, Access::WRITE_OK).map_err(|errno| fail(errno.into()))?;
+            if !found.is_file() {
+                return Ok(Self::Special(target));
+            }
         }
         // Dropped at once: an interrupted command leaves nothing behind.
         Partial::create(&target).map_err(fail)?;

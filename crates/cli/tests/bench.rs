@@ -238,6 +238,43 @@ fn unit_sizes_side_by_side() {
     assert_eq!(output.stderr, b"", "no progress in a pipe");
 }
 
+/// The widest rows that there are, with all notes.
+#[test]
+fn text_has_at_most_100_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let output = pagepress()
+        .current_dir(dir.path())
+        .args([".", "--skip-same-filled"])
+        .args([
+            "--backend",
+            "auto,lz4,zstd:-7,deflate:9,model,model-gen2:dynamic",
+        ])
+        .args([
+            "--unit-size",
+            "4k,64k",
+            "--batch",
+            "1,1024",
+            "--threads",
+            "1,12",
+        ])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("model-gen2:dynamic "));
+    assert_eq!(rows.count(), 3 * 8, "{text}");
+    assert!(
+        text.contains("\nnote: ") && text.contains("modelled"),
+        "{text}"
+    );
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "{line}");
+    }
+}
+
 /// Ctrl-C: what was measured so far, in whole repeats, and the exit code that
 /// shells know.
 #[test]

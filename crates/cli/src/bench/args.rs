@@ -20,6 +20,7 @@ Examples:
   pagepress bench dump.img --backend lz4,zstd:1,zstd:3 --threads 1,8
   pagepress bench dump.img --corunner    and what a service on that CPU suffers
   pagepress bench dump.img --unit-size 4k,16k,64k --format json --output r.json
+  pagepress bench --compare before.json after.json
 
 A source is cut into pages of the unit size; its last page is padded with
 zeroes. Every page is compressed, decompressed and compared. Time per page is
@@ -30,6 +31,9 @@ A file that is cut short while it is measured ends the command, with an error
 or in the worst case by the signal SIGBUS; measure a copy of such a file.
 
 Ctrl-C prints what was measured so far.
+
+CSV has the fields of JSON by the same names, those of compress and decompress
+as in compress.ns_per_page.p50; lists of objects are only in JSON.
 
 Exit codes: 0 done, 1 a page did not come back as it was, 2 wrong use or
 unreadable input, 130 interrupted.";
@@ -127,6 +131,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PAGES", requires = "corunner", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) corunner_rate: Option<u32>,
 
+    /// Measure nothing, but compare two results of --format json, run by run:
+    /// which of them are further apart than their repeats are
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["A.json", "B.json"],
+        conflicts_with_all = [
+            "inputs", "pid", "pid_pages", "backend", "level", "batch", "threads", "unit_size",
+            "accept_limit", "seconds", "repeats", "skip_same_filled", "pin", "corunner",
+            "corunner_rate",
+        ],
+    )]
+    pub(crate) compare: Vec<PathBuf>,
+
     /// How to print the results
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -146,8 +164,10 @@ pub(crate) struct Args {
 pub(crate) enum Format {
     /// Tables for people
     Text,
-    /// The stable schema of JSON.md
+    /// The stable schema of JSON.md and bench.schema.json
     Json,
+    /// A line for each run, under a header of the schema's names joined by dots
+    Csv,
 }
 
 /// A value of `--backend`.
@@ -328,6 +348,24 @@ mod tests {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["-1", "nan", "inf", "1e9", ""] {
             assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Whatever says what and how to measure contradicts `--compare`.
+    #[test]
+    fn nothing_is_measured_where_results_are_compared() {
+        let mut command = <Args as clap::Args>::augment_args(clap::Command::new("bench"));
+        command.build();
+        let compare = command
+            .get_arguments()
+            .find(|arg| arg.get_id() == "compare")
+            .unwrap();
+        let conflicts = command.get_arg_conflicts_with(compare);
+        for arg in command.get_arguments() {
+            let about_showing = ["compare", "format", "output", "quiet", "help", "version"];
+            let allowed = about_showing.iter().any(|name| arg.get_id() == name);
+            let refused = conflicts.iter().any(|other| other.get_id() == arg.get_id());
+            assert!(allowed != refused, "{}", arg.get_id());
         }
     }
 }

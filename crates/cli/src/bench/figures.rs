@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 /// Everything one command found.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Results {
     pub(crate) host: Host,
     pub(crate) input: Input,
@@ -22,6 +23,7 @@ pub(crate) struct Results {
 
 /// How it was measured.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Method {
     /// As asked for, of each run, all its repeats together.
     pub(crate) seconds: f64,
@@ -41,6 +43,7 @@ pub(crate) struct Method {
 
 /// What was measured.
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Input {
     /// The pages were chosen by this tool, for want of a named input.
     pub(crate) sample: bool,
@@ -59,6 +62,7 @@ pub(crate) struct Input {
 
 /// One named input, or one part of a sample.
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) kind: SourceKind,
@@ -73,6 +77,7 @@ pub(crate) struct Source {
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SourceKind {
     #[default]
@@ -85,6 +90,7 @@ pub(crate) enum SourceKind {
 
 /// Something that was found and not measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Skipped {
     /// The source it belongs to.
     pub(crate) what: String,
@@ -102,6 +108,7 @@ pub(crate) struct Skipped {
 
 /// One run.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Run {
     pub(crate) backend: &'static str,
     pub(crate) codec: &'static str,
@@ -149,6 +156,7 @@ pub(crate) struct Run {
 /// The speed of one direction. Not a number, which JSON shows as null, if no
 /// page went that way.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Direction {
     pub(crate) ns_per_page: Percentiles,
     pub(crate) ns_per_batch: Percentiles,
@@ -166,6 +174,7 @@ pub(crate) struct Direction {
 
 /// Nanoseconds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Percentiles {
     pub(crate) p50: f64,
     pub(crate) p90: f64,
@@ -179,6 +188,7 @@ pub(crate) struct Percentiles {
 /// KiB of the input's own bytes. Padding, of which large units may have much
 /// and which costs next to nothing, is no gain here.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Data {
     /// Input bytes without padding, by stored bytes.
     pub(crate) ratio: f64,
@@ -189,6 +199,7 @@ pub(crate) struct Data {
 /// [`Data`] as a change against the run with the smallest unit size that is
 /// otherwise the same: 0.1 is a tenth more.
 #[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Against {
     pub(crate) unit_size: usize,
     pub(crate) ratio: f64,
@@ -228,6 +239,7 @@ pub(crate) fn compare_unit_sizes(runs: &mut [Run]) {
 
 /// A small service, alone on a CPU and beside loads.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Corunner {
     pub(crate) cpu: usize,
     pub(crate) working_set_bytes: usize,
@@ -245,6 +257,7 @@ pub(crate) struct Corunner {
 
 /// How a service fared.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Service {
     pub(crate) requests: u64,
     /// From when a request was due to its end.
@@ -258,6 +271,7 @@ pub(crate) struct Service {
 
 /// A service beside a load.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Beside {
     pub(crate) backend: &'static str,
     pub(crate) level: Option<i32>,
@@ -278,6 +292,7 @@ pub(crate) struct Beside {
 
 /// Who did the pages of one pass of compression.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Report {
     pub(crate) hardware_pages: u64,
     pub(crate) modelled_pages: u64,
@@ -286,6 +301,7 @@ pub(crate) struct Report {
     pub(crate) failed_pages: u64,
     /// Only the reasons that occurred.
     #[serde(serialize_with = "as_map")]
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, u64>"))]
     pub(crate) fallbacks: Vec<(FallbackReason, u64)>,
     /// Why no device was used, if one was meant to be.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -294,6 +310,7 @@ pub(crate) struct Report {
 
 /// The link that is missing between the program and a device.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Unavailable {
     pub(crate) link: &'static str,
     pub(crate) found: String,
@@ -316,6 +333,7 @@ fn as_map<S: Serializer>(reasons: &[(FallbackReason, u64)], to: S) -> Result<S::
 
 /// What was done through one work queue.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Queue {
     pub(crate) name: String,
     pub(crate) submitted: u64,
@@ -346,6 +364,7 @@ impl From<DeviceStats> for Queue {
 
 /// How calls found a context, in all passes.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Calls {
     pub(crate) on_neighbours: u64,
     pub(crate) on_spares: u64,
@@ -366,6 +385,7 @@ impl From<pagepress::Stats> for Calls {
 
 /// Bytes that one context holds.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Memory {
     pub(crate) dst_buffers: usize,
     pub(crate) codec_state: usize,

@@ -10,6 +10,7 @@ use std::fs;
 
 /// The machine that the figures come from, as far as it tells.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Host {
     pub(crate) pagepress_version: &'static str,
     /// Built with optimisation: without it, times mean nothing.
@@ -34,6 +35,7 @@ pub(crate) struct Host {
 
 /// An IAA device as it is configured.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Device {
     pub(crate) name: String,
     /// Engines in a group.
@@ -43,6 +45,7 @@ pub(crate) struct Device {
 
 /// A work queue that has entries.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct DeviceQueue {
     pub(crate) name: String,
     pub(crate) mode: Option<&'static str>,

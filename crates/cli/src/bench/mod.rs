@@ -13,10 +13,12 @@
 //! | [`spread`] | how far repeats are apart |
 //! | [`zsmalloc`] | what a compressed page costs in the kernel's allocator |
 //! | [`figures`] | the results |
-//! | [`show`] | the results, as text or JSON |
+//! | [`show`] | the results, as text, JSON or CSV |
+//! | [`compare`] | two results side by side |
 
 mod args;
 mod clock;
+mod compare;
 mod corunner;
 mod cpus;
 mod figures;
@@ -27,6 +29,8 @@ mod memory;
 mod plan;
 mod progress;
 mod run;
+#[cfg(test)]
+mod schema;
 mod show;
 mod spread;
 mod timing;
@@ -72,6 +76,11 @@ impl Verdict {
 /// # Errors
 /// Wrong use, or input that cannot be read. Nothing was printed then.
 pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
+    if let [a, b] = &args.compare[..] {
+        let output = Output::prepare(args.output.as_deref())?;
+        output.write(&compare::main(a, b, args.format)?)?;
+        return Ok(Verdict::AllVerified);
+    }
     let specs = plan::specs(args)?;
     // What the library refuses is refused before any work is done.
     for spec in &specs {

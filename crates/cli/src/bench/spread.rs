@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// A figure measured several times.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Repeated {
     /// In the order of the repeats.
     pub(crate) values: Vec<f64>,

@@ -1,25 +1,34 @@
-//! Results as JSON, in the schema that `JSON.md` defines.
+//! Results as JSON, in the schema that `JSON.md` explains and `bench.schema.json`
+//! states.
 
 use crate::bench::figures::Results;
 use serde::Serialize;
 
 /// Goes up when a field changes its meaning or goes away; not when one is
 /// added.
-const SCHEMA: u32 = 2;
+pub(crate) const SCHEMA: u32 = 2;
 
+/// What `pagepress bench --format json` prints; JSON.md says what fields mean.
 #[derive(Serialize)]
-struct Document<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Document<'a> {
     schema: u32,
     #[serde(flatten)]
     results: &'a Results,
 }
 
-pub(super) fn render(results: &Results) -> String {
-    let document = Document {
-        schema: SCHEMA,
-        results,
-    };
-    let mut json = serde_json::to_string_pretty(&document)
+impl<'a> Document<'a> {
+    pub(crate) fn new(results: &'a Results) -> Self {
+        Self {
+            schema: SCHEMA,
+            results,
+        }
+    }
+}
+
+/// A document of ours as text, ending in a newline.
+pub(crate) fn render(document: &impl Serialize) -> String {
+    let mut json = serde_json::to_string_pretty(document)
         .expect("figures are plain numbers and strings under string keys");
     json.push('\n');
     json

@@ -1,7 +1,8 @@
 //! Results, printed. Nothing is computed here that other formats would lack.
 
 mod corunner;
-mod json;
+pub(crate) mod csv;
+pub(crate) mod json;
 pub(crate) mod text;
 
 use super::args::Format;
@@ -11,6 +12,7 @@ use super::figures::Results;
 pub(crate) fn render(format: Format, results: &Results) -> String {
     match format {
         Format::Text => text::render(results),
-        Format::Json => json::render(results),
+        Format::Json => json::render(&json::Document::new(results)),
+        Format::Csv => csv::render(&csv::RUNS, &json::Document::new(results)),
     }
 }

@@ -37,10 +37,11 @@ pub(super) fn render(results: &Results) -> String {
         text.push_str(&table::render(&sweep_columns(runs)));
     }
     text.push_str(
-        "\nns: per page, each charged its batch's time divided by the batch's pages; pages/s: all threads,\n\
-         by the median of the repeats; +-: their interquartile range by it. s/GB: CPU seconds by GB of\n\
-         pages; ticks: of the TSC, per page, which are not the core's cycles; p99.9: of whole batches, in\n\
-         us; raw: incompressible; zsmalloc: the ratio by the size classes of zswap's allocator.\n",
+        "\np50, p99: ns per page, each charged its batch's time divided by the batch's pages; pages/s: all\n\
+         threads, by the median of the repeats; +-: their interquartile range by it. s/GB: CPU seconds by\n\
+         GB of pages; ticks: of the TSC, per page, which are not the core's cycles; p99.9: of whole\n\
+         batches, in us; raw: incompressible; zsm: the ratio by the size classes of zsmalloc, zswap's\n\
+         allocator.\n",
     );
     if sweep {
         text.push_str("In the first table, a page is one unit, and its ratio counts padding.\n");
@@ -49,8 +50,7 @@ pub(super) fn render(results: &Results) -> String {
         text.push_str("Every page of every pass came back as it was.\n");
     }
     for note in notes(results) {
-        text.push_str(&note);
-        text.push('\n');
+        wrapped(&mut text, &note);
     }
     if let Some(corunner) = corunner {
         super::corunner::render(&mut text, corunner);
@@ -74,7 +74,7 @@ const WIDTH: usize = 100;
 const INDENT: usize = 9;
 
 /// A labelled list, broken into lines of [`WIDTH`] columns.
-fn facts(text: &mut String, label: &str, facts: &[String]) {
+pub(crate) fn facts(text: &mut String, label: &str, facts: &[String]) {
     let mut line = format!("{label:<INDENT$}");
     for (n, fact) in facts.iter().enumerate() {
         let comma = if n + 1 < facts.len() { "," } else { "" };
@@ -90,6 +90,24 @@ fn facts(text: &mut String, label: &str, facts: &[String]) {
         line.push_str(comma);
     }
     text.push_str(line.trim_end());
+    text.push('\n');
+}
+
+/// A line for people, broken between words to [`WIDTH`] columns.
+pub(crate) fn wrapped(text: &mut String, line: &str) {
+    let mut columns = 0;
+    for word in line.split(' ') {
+        let width = word.chars().count();
+        if columns > 0 && columns + 1 + width > WIDTH {
+            text.push_str("\n  ");
+            columns = 2;
+        } else if columns > 0 {
+            text.push(' ');
+            columns += 1;
+        }
+        text.push_str(word);
+        columns += width;
+    }
     text.push('\n');
 }
 
@@ -279,26 +297,26 @@ fn run_columns(runs: &[Run]) -> Vec<Column> {
         column(runs, "", "thr", Right, |run| run.threads.to_string()),
         column(runs, "", "ratio", Right, |run| ratio(run.ratio)),
         column(runs, "", "raw", Right, |run| {
-            percent(run.incompressible_pages as f64 / run.pages as f64)
+            share(run.incompressible_pages as f64 / run.pages as f64)
         }),
     ]);
+    if runs.iter().any(|run| !run.verified) {
+        columns.push(column(runs, "", "ok", Left, |run| {
+            if run.verified { "" } else { "NO" }.to_owned()
+        }));
+    }
     for (group, of) in DIRECTIONS {
         columns.extend([
-            column(runs, group, "p50 ns", Right, |run| {
+            column(runs, group, "p50", Right, |run| {
                 figure(of(run).ns_per_page.p50)
             }),
-            column(runs, group, "p99 ns", Right, |run| {
+            column(runs, group, "p99", Right, |run| {
                 figure(of(run).ns_per_page.p99)
             }),
             column(runs, group, "pages/s", Right, |run| {
                 figure(of(run).pages_per_second)
             }),
         ]);
-    }
-    if runs.iter().any(|run| !run.verified) {
-        columns.push(column(runs, "", "ok", Left, |run| {
-            if run.verified { "yes" } else { "NO" }.to_owned()
-        }));
     }
     columns
 }
@@ -313,27 +331,26 @@ fn cost_columns(runs: &[Run]) -> Vec<Column> {
     columns.extend([
         column(runs, "", "batch", Right, |run| run.batch.to_string()),
         column(runs, "", "thr", Right, |run| run.threads.to_string()),
-        column(runs, "", "zsmalloc", Right, |run| {
+        column(runs, "", "zsm", Right, |run| {
             run.ratio_in_zsmalloc.map_or("-".to_owned(), ratio)
         }),
     ]);
     for (group, of) in DIRECTIONS {
         columns.extend([
             column(runs, group, "+-", Right, |run| {
-                let spread = of(run).repeats.spread;
-                spread.map_or("-".to_owned(), |spread| format!("{:.0}%", spread * 100.0))
+                of(run).repeats.spread.map_or("-".to_owned(), spread)
             }),
             column(runs, group, "GB/s", Right, |run| {
-                format!("{:.2}", of(run).gb_per_second)
+                hundredths(of(run).gb_per_second)
             }),
             column(runs, group, "s/GB", Right, |run| {
-                format!("{:.2}", of(run).cpu_seconds_per_gb)
+                hundredths(of(run).cpu_seconds_per_gb)
             }),
             column(runs, group, "ticks", Right, |run| {
                 of(run).tsc_ticks_per_page.map_or("-".to_owned(), figure)
             }),
             column(runs, group, "p99.9", Right, |run| {
-                format!("{:.1}", of(run).ns_per_batch.p999 / 1e3)
+                tenths(of(run).ns_per_batch.p999 / 1e3)
             }),
         ]);
     }
@@ -536,7 +553,7 @@ fn counted(skip: &Skipped) -> String {
     }
 }
 
-fn plural(n: u64, what: &str) -> String {
+pub(crate) fn plural(n: u64, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")
 }
@@ -546,9 +563,10 @@ fn percent(share: f64) -> String {
 }
 
 /// A number of up to five places.
-pub(super) fn figure(n: f64) -> String {
+pub(crate) fn figure(n: f64) -> String {
     match n {
         n if !n.is_finite() => "-".to_owned(),
+        n if n >= 9_999_500_000.0 => format!("{:.0}G", n / 1e9),
         n if n >= 99_999_500.0 => format!("{:.0}M", n / 1e6),
         n if n >= 9_999_500.0 => format!("{:.1}M", n / 1e6),
         n if n >= 99_999.5 => format!("{:.0}k", n / 1e3),
@@ -557,11 +575,47 @@ pub(super) fn figure(n: f64) -> String {
 }
 
 /// A ratio of up to five places.
-pub(super) fn ratio(n: f64) -> String {
-    match n {
-        n if n < 9.9995 => format!("{n:.3}"),
-        n if n < 99.995 => format!("{n:.2}"),
-        n => format!("{n:.1}"),
+pub(crate) fn ratio(n: f64) -> String {
+    if n < 9.9995 {
+        format!("{n:.3}")
+    } else {
+        hundredths(n)
+    }
+}
+
+/// Up to five places, two of them behind the point where there is room.
+pub(crate) fn hundredths(n: f64) -> String {
+    if n < 99.995 {
+        format!("{n:.2}")
+    } else {
+        tenths(n)
+    }
+}
+
+/// Up to five places, one of them behind the point where there is room.
+fn tenths(n: f64) -> String {
+    if n < 999.95 {
+        format!("{n:.1}")
+    } else {
+        figure(n)
+    }
+}
+
+/// A share of up to five places.
+fn share(n: f64) -> String {
+    if n < 0.9995 {
+        percent(n)
+    } else {
+        "100%".to_owned()
+    }
+}
+
+/// A spread of up to four places.
+pub(crate) fn spread(n: f64) -> String {
+    if n < 9.995 {
+        format!("{:.0}%", n * 100.0)
+    } else {
+        ">10x".to_owned()
     }
 }
 
@@ -587,10 +641,24 @@ mod tests {
             (1_234_567.0, "1235k"),
             (12_345_678.0, "12.3M"),
             (123_456_789.0, "123M"),
+            (1_234_567_890_123.0, "1235G"),
             (f64::NAN, "-"),
         ];
         for (n, text) in cases {
             assert_eq!(figure(n), text);
+        }
+        // The widths that make the tables fit 100 columns.
+        for n in (-30..=110).map(|tenth| 10f64.powf(f64::from(tenth) / 10.0)) {
+            for text in [
+                figure(n),
+                tenths(n),
+                hundredths(n),
+                ratio(n),
+                share(n.min(1.0)),
+            ] {
+                assert!(text.len() <= 5, "{n}: {text}");
+            }
+            assert!(spread(n).len() <= 4, "{n}");
         }
         assert_eq!(size(4096), "4 KiB");
         assert_eq!(size(3 << 19), "1.5 MiB");
