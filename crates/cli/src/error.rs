@@ -44,6 +44,22 @@ pub(crate) enum Error {
         /// Why, and what to do.
         why: crate::bench::input::ProcessError,
     },
+    /// A cgroup's processes could not be found or read.
+    #[error("--cgroup {path}: {why}")]
+    Cgroup {
+        /// The cgroup, as the user named it.
+        path: String,
+        /// Why.
+        why: String,
+    },
+    /// A core file could not be taken apart.
+    #[error("{what}: {why}")]
+    Core {
+        /// The file.
+        what: String,
+        /// Why.
+        why: crate::bench::input::CoreError,
+    },
     /// The input is readable, and holds no page.
     #[error("{0}")]
     NoPages(String),

@@ -1,5 +1,6 @@
 //! The options of `pagepress bench`, each checked for itself.
 
+use clap::ArgGroup;
 use pagepress::{Codec, UnitSize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,9 @@ Examples:
   pagepress bench                        a sample of this machine's own pages
   pagepress bench /var/lib/db            every file below a directory
   pagepress bench --pid 1234             a live process's anonymous memory
+  pagepress bench --cgroup /system.slice/db.service
+                                         that of all processes of a cgroup
+  pagepress bench core.1234              the memory in a core file
   pagepress bench dump.img --backend lz4,zstd:1,zstd:3 --threads 1,8
   pagepress bench dump.img --corunner    and what a service on that CPU suffers
   pagepress bench dump.img --unit-size 4k,16k,64k --format json --output r.json
@@ -30,6 +34,9 @@ copying pages in and comparing them is not timed.
 A file that is cut short while it is measured ends the command, with an error
 or in the worst case by the signal SIGBUS; measure a copy of such a file.
 
+Holes of a file are not read, but counted as skipped. A file named that is an
+ELF core file (64-bit little-endian) has as its pages what is memory in it.
+
 Ctrl-C prints what was measured so far.
 
 CSV has the fields of JSON by the same names, those of compress and decompress
@@ -41,12 +48,12 @@ unreadable input, 130 interrupted.";
 /// Measure ratio, latency and throughput on your own pages
 ///
 /// Inputs are files, directories (read recursively; symbolic links in them are
-/// not followed) or `-` for standard input. With no input and no --pid, a
+/// not followed) or `-` for standard input. With no input, --pid or --cgroup, a
 /// sample of up to 4096 pages of this machine is measured: half from the
 /// memory of processes that may be read, half from programs, libraries and
 /// text files.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, group(ArgGroup::new("live").args(["pid", "cgroup"]).multiple(true)))]
 pub(crate) struct Args {
     /// Files or directories to take pages from, or `-` for standard input
     #[arg(value_name = "INPUT")]
@@ -56,9 +63,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) pid: Vec<u32>,
 
-    /// Take at most this many pages of 4 KiB of each --pid, spread evenly over
-    /// its memory; all if not given
-    #[arg(long, value_name = "PAGES", requires = "pid", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Take the anonymous pages of all processes of this cgroup (v1 or v2) and
+    /// its subgroups (repeatable): its directory below /sys/fs/cgroup, or its
+    /// path as /proc/PID/cgroup shows it. Processes that end meanwhile, or may
+    /// not be read, are skipped
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Vec<PathBuf>,
+
+    /// Take at most this many pages of 4 KiB of each --pid and of each process
+    /// of a --cgroup, spread evenly over its memory; all if not given
+    #[arg(long, value_name = "PAGES", requires = "live", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) pid_pages: Option<u64>,
 
     /// What to compress with: auto, iaa, lz4, zstd, deflate or model; zstd and
@@ -138,7 +152,7 @@ pub(crate) struct Args {
         num_args = 2,
         value_names = ["A.json", "B.json"],
         conflicts_with_all = [
-            "inputs", "pid", "pid_pages", "backend", "level", "batch", "threads", "unit_size",
+            "inputs", "pid", "cgroup", "pid_pages", "backend", "level", "batch", "threads", "unit_size",
             "accept_limit", "seconds", "repeats", "skip_same_filled", "pin", "corunner",
             "corunner_rate",
         ],

@@ -73,6 +73,12 @@ pub(crate) struct Source {
     /// The pages that `pages` were taken from, where not all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) of_pages: Option<u64>,
+    /// Of a core file, those that pages were taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) segments: Option<u64>,
+    /// Of a cgroup, those that pages were taken from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) processes: Option<u64>,
 }
 
 /// What a source is.
@@ -84,6 +90,10 @@ pub(crate) enum SourceKind {
     File,
     Directory,
     Process,
+    /// All processes of a cgroup.
+    Cgroup,
+    /// The memory in a core file.
+    Core,
     /// Read once from front to end: a pipe, a device, standard input.
     Stream,
 }

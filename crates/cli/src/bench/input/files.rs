@@ -1,6 +1,6 @@
 //! Named files, directories and streams.
 
-use super::{Found, Source, What};
+use super::{Found, Source, What, elf};
 use crate::bench::figures::{Skipped, SourceKind};
 use crate::bench::host::fits_in_memory;
 use crate::error::{Error, describe};
@@ -24,19 +24,10 @@ pub(super) fn collect(path: &Path, found: &mut Found) -> Result<(), Error> {
         return directory(path, &label, found);
     }
     // Files of /proc and the like have no length until they are read.
-    if metadata.is_file() && metadata.len() > 0 {
-        let origin = found.origin(label, SourceKind::File);
-        found.add(
-            origin,
-            What::File {
-                path: path.to_owned(),
-                len: metadata.len(),
-                named: true,
-            },
-        );
-        return Ok(());
-    }
     let file = File::open(path).map_err(fail)?;
+    if metadata.is_file() && metadata.len() > 0 {
+        return regular(path, label, &file, metadata.len(), found);
+    }
     if metadata.is_file() {
         let bytes = read_all(&label, file)?;
         let origin = found.origin(label.clone(), SourceKind::File);
@@ -44,6 +35,46 @@ pub(super) fn collect(path: &Path, found: &mut Found) -> Result<(), Error> {
         return Ok(());
     }
     stream(&label, file, found)
+}
+
+/// Takes a file of `len` bytes: all of it, or what is memory in a core file.
+fn regular(
+    path: &Path,
+    label: String,
+    file: &File,
+    len: u64,
+    found: &mut Found,
+) -> Result<(), Error> {
+    let core = elf::core(file, len).map_err(|why| Error::Core {
+        what: label.clone(),
+        why,
+    })?;
+    let mut kind = SourceKind::File;
+    let mut segments = None;
+    if let Some(core) = core {
+        kind = SourceKind::Core;
+        found.skip(Skipped {
+            what: label.clone(),
+            why: "not whole in the core file".to_owned(),
+            count: core.partial,
+            unit: "pages",
+            first: None,
+            warn: false,
+        });
+        segments = Some(core.segments);
+    }
+    let origin = found.origin(label, kind);
+    found.origins[origin].segments = segments.as_ref().map(|segments| segments.len() as u64);
+    found.add(
+        origin,
+        What::File {
+            path: path.to_owned(),
+            len,
+            named: true,
+            segments,
+        },
+    );
+    Ok(())
 }
 
 fn stream(label: &str, reader: impl Read, found: &mut Found) -> Result<(), Error> {
@@ -105,6 +136,7 @@ fn directory(path: &Path, label: &str, found: &mut Found) -> Result<(), Error> {
                     path,
                     len,
                     named: false,
+                    segments: None,
                 },
             ),
             Entry::Other(path, why) => found.skip(skip(why.to_owned(), &path, false)),

@@ -3,11 +3,17 @@
 //! | module | what |
 //! |---|---|
 //! | [`files`] | named files, directories and streams |
+//! | [`elf`] | the memory in a core file |
+//! | [`extents`] | a file's data without its holes |
 //! | [`mapped`] | one file in memory |
 //! | [`process`] | a live process's anonymous pages |
+//! | [`cgroup`] | those of all processes of a cgroup |
 //! | [`sample`] | pages of this machine, when nothing was named |
 //! | [`scan`] | the first reading: counts, hash, what cannot be read |
 
+mod cgroup;
+mod elf;
+mod extents;
 mod files;
 mod mapped;
 mod process;
@@ -16,12 +22,14 @@ mod scan;
 mod smaps;
 mod spread;
 
+pub(crate) use elf::CoreError;
 pub(crate) use process::ProcessError;
 
 use super::args::Args;
 use super::figures;
 use super::progress::Progress;
 use crate::error::Error;
+use extents::{Extent, Extents};
 use mapped::{MappedFile, Shrunk};
 use std::fs::{self, Metadata};
 use std::path::PathBuf;
@@ -45,7 +53,7 @@ pub(crate) struct Source {
 enum Data {
     /// Mapped by whoever reads it, for as long as it reads it: any number of
     /// files can be input, however few may be open or mapped at once.
-    File(PathBuf, Stamp),
+    File(PathBuf, Stamp, Extents),
     Memory(Vec<u8>),
 }
 
@@ -103,7 +111,7 @@ impl Input {
         progress: &Progress,
     ) -> Result<Self, Error> {
         let mut found = Found::default();
-        if args.inputs.is_empty() && args.pid.is_empty() {
+        if args.inputs.is_empty() && args.pid.is_empty() && args.cgroup.is_empty() {
             sample::collect(&sample::Places::of_this_machine(), largest_unit, &mut found);
         }
         for path in &args.inputs {
@@ -111,6 +119,9 @@ impl Input {
         }
         for &pid in &args.pid {
             process::collect(pid, args.pid_pages, largest_unit, &mut found)?;
+        }
+        for path in &args.cgroup {
+            cgroup::collect(path, args.pid_pages, largest_unit, &mut found)?;
         }
         let input = scan::scan(found, progress)?;
         if input.figures.pages == 0 {
@@ -137,7 +148,7 @@ impl Input {
     /// Files that were written to, or went away, since the scan.
     pub(crate) fn changed_files(&self) -> u64 {
         let changed = |source: &&Source| match &source.data {
-            Data::File(path, stamp) => {
+            Data::File(path, stamp, _) => {
                 fs::metadata(path).map_or(true, |now| Stamp::of(&now) != *stamp)
             }
             Data::Memory(_) => false,
@@ -171,6 +182,8 @@ enum What {
         path: PathBuf,
         len: u64,
         named: bool,
+        /// Of a core file, what is memory in it.
+        segments: Option<Vec<Extent>>,
     },
     Memory(Source),
 }
@@ -234,12 +247,13 @@ impl<'a> Reader<'a> {
         let source = &self.sources[index];
         let left = usize::try_from(source.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (bytes, padding) = to.split_at_mut(left.min(to.len()));
+        let bytes_wanted = bytes.len() as u64;
         match &source.data {
             Data::Memory(memory) => {
                 let start = memory.len() - left;
                 bytes.copy_from_slice(&memory[start..start + bytes.len()]);
             }
-            Data::File(path, _) => {
+            Data::File(path, _, extents) => {
                 let shrank = || Error::Shrank {
                     what: source.label.clone(),
                 };
@@ -248,13 +262,19 @@ impl<'a> Reader<'a> {
                         what: source.label.clone(),
                         source: error,
                     })?;
-                    if file.len() < source.len {
+                    if file.len() < extents.end() {
                         return Err(shrank());
                     }
                     self.mapped = Some((index, file));
                 }
                 if let Some((_, file)) = &self.mapped {
-                    file.copy(offset, bytes).map_err(|Shrunk| shrank())?;
+                    let mut rest = &mut *bytes;
+                    for extent in extents.of(offset, bytes_wanted) {
+                        // No longer than `bytes`.
+                        let (part, behind) = rest.split_at_mut(extent.len as usize);
+                        file.copy(extent.offset, part).map_err(|Shrunk| shrank())?;
+                        rest = behind;
+                    }
                 }
             }
         }

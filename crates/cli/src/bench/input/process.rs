@@ -66,13 +66,7 @@ pub(super) fn collect(
 ) -> Result<(), Error> {
     let fail = |why| Error::Process { pid, why };
     let process = Process::open(pid).map_err(fail)?;
-    let want = match limit {
-        Some(limit) => limit.saturating_mul(PAGE as u64).div_ceil(process.page),
-        None => u64::MAX,
-    };
-    let what = process.describe();
-    let bytes = want.min(process.pages()).saturating_mul(process.page);
-    fits_in_memory(&what, bytes, "take a part of it with --pid-pages")?;
+    let want = process.wanted(limit)?;
     if process
         .add(want, group(largest_unit), found)
         .map_err(fail)?
@@ -138,6 +132,24 @@ impl Process {
             }
         }
         Ok(process)
+    }
+
+    /// As many pages of the host's size as `limit` pages of 4 KiB are, or all.
+    ///
+    /// # Errors
+    /// If there is no room for a copy of them.
+    pub(super) fn wanted(&self, limit: Option<u64>) -> Result<u64, Error> {
+        let want = match limit {
+            Some(limit) => limit.saturating_mul(PAGE as u64).div_ceil(self.page),
+            None => u64::MAX,
+        };
+        let bytes = want.min(self.pages()).saturating_mul(self.page);
+        fits_in_memory(
+            &self.describe(),
+            bytes,
+            "take a part of it with --pid-pages",
+        )?;
+        Ok(want)
     }
 
     /// Pages found, of the host's size.
@@ -213,13 +225,30 @@ impl Process {
         group: u64,
         found: &mut Found,
     ) -> Result<u64, ProcessError> {
-        let group = (group * PAGE as u64).div_ceil(self.page);
-        let snapshot = self.snapshot(&spread(&self.runs, want, group, self.page))?;
         let name = self.describe();
         let origin = found.origin(name.clone(), SourceKind::Process);
         if want < self.pages() {
             found.origins[origin].of_pages = Some(self.pages_of_4k());
         }
+        let added = self.add_to(origin, &name, want, group, found);
+        if added.is_err() {
+            found.origins.truncate(origin);
+        }
+        added
+    }
+
+    /// The same, to a source that is there and that skipped pages are told of
+    /// by `name`.
+    pub(super) fn add_to(
+        &self,
+        origin: usize,
+        name: &str,
+        want: u64,
+        group: u64,
+        found: &mut Found,
+    ) -> Result<u64, ProcessError> {
+        let group = (group * PAGE as u64).div_ceil(self.page);
+        let snapshot = self.snapshot(&spread(&self.runs, want, group, self.page))?;
         let left_out = [
             (self.swapped, "swapped out"),
             (self.shared, "in shared mappings, so not anonymous"),
@@ -227,7 +256,7 @@ impl Process {
             (snapshot.vanished, "gone before they could be read"),
             (snapshot.zero_page, "the kernel's zero page, never written"),
         ];
-        let what = if found.sample { SAMPLE } else { &name };
+        let what = if found.sample { SAMPLE } else { name };
         for (pages, why) in left_out {
             found.skip(Skipped {
                 what: what.to_owned(),
@@ -241,7 +270,7 @@ impl Process {
         let pages = snapshot.bytes.len() as u64 / self.page;
         found.add(
             origin,
-            What::Memory(Source::in_memory(name, snapshot.bytes)),
+            What::Memory(Source::in_memory(self.describe(), snapshot.bytes)),
         );
         Ok(pages)
     }

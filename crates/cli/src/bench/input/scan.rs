@@ -1,8 +1,11 @@
 //! The first reading of all input: counts, hash, and what cannot be read.
 
 use super::mapped::MappedFile;
-use super::{Candidate, Data, Found, Input, PAGE, Reader, Source, Stamp, What, files};
+use super::{
+    Candidate, Data, Extent, Extents, Found, Input, PAGE, Reader, Source, Stamp, What, files,
+};
 use crate::bench::figures::{self, Skipped, SourceKind};
+use crate::bench::host::fits_in_memory;
 use crate::bench::progress::Progress;
 use crate::error::{Error, describe};
 use pagepress::page::same_filled;
@@ -15,23 +18,36 @@ use std::path::PathBuf;
 /// Bytes read at once: many pages, and little enough for a core's cache.
 const BLOCK: usize = 64 * PAGE;
 
+/// Parts of files that were never written, or given back.
+const HOLES: &str = "holes, with nothing stored";
+
 /// Reads everything that was found once. A file that was named must be
 /// readable; one that was only found is skipped if it is not.
 pub(super) fn scan(mut found: Found, progress: &Progress) -> Result<Input, Error> {
     let candidates = std::mem::take(&mut found.candidates);
-    let bar = progress.reading(candidates.iter().map(Candidate::len).sum());
+    let bar = progress.reading(
+        candidates
+            .iter()
+            .map(Candidate::len)
+            .fold(0, u64::saturating_add),
+    );
     let mut counts = Counts::default();
     let mut sources = Vec::with_capacity(candidates.len());
-    for Candidate { origin, what } in candidates {
+    for candidate in candidates {
+        let found_len = candidate.len();
+        let Candidate { origin, what } = candidate;
         let Some(source) = source(what, origin, &mut found)? else {
             continue;
         };
+        // What is left out of a file is soon done.
+        bar.add(found_len.saturating_sub(source.len));
         if source.len == 0 {
             continue;
         }
         let pages = counts.add(&source, |bytes| bar.add(bytes))?;
         let of = &mut found.origins[origin];
-        of.files += u64::from(matches!(of.kind, SourceKind::File | SourceKind::Directory));
+        let kinds = [SourceKind::File, SourceKind::Directory, SourceKind::Core];
+        of.files += u64::from(kinds.contains(&of.kind));
         of.bytes += source.len;
         of.pages += pages;
         sources.push(source);
@@ -67,12 +83,27 @@ impl Candidate {
 
 /// Opens a candidate. `None` if it was skipped.
 fn source(what: What, origin: usize, found: &mut Found) -> Result<Option<Source>, Error> {
-    let (path, named) = match what {
+    let (path, named, segments) = match what {
         What::Memory(source) => return Ok(Some(source)),
-        What::File { path, named, .. } => (path, named),
+        What::File {
+            path,
+            named,
+            segments,
+            ..
+        } => (path, named, segments),
     };
-    match open(path.clone(), named) {
-        Ok(source) => Ok(Some(source)),
+    match open(path.clone(), named, segments) {
+        Ok((source, holes)) => {
+            found.skip(Skipped {
+                what: found.origins[origin].name.clone(),
+                why: HOLES.to_owned(),
+                count: holes,
+                unit: "pages",
+                first: (!named).then(|| path.display().to_string()),
+                warn: false,
+            });
+            Ok(Some(source))
+        }
         Err(error) if named => Err(error),
         Err(error) => {
             let why = match &error {
@@ -93,8 +124,8 @@ fn source(what: What, origin: usize, found: &mut Found) -> Result<Option<Source>
 }
 
 /// Makes sure that a file can be read. One that was named and cannot be mapped
-/// is read into memory.
-fn open(path: PathBuf, named: bool) -> Result<Source, Error> {
+/// is read into memory. Returns the pages too that are holes.
+fn open(path: PathBuf, named: bool, segments: Option<Vec<Extent>>) -> Result<(Source, u64), Error> {
     let label = path.display().to_string();
     let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
     let (metadata, file) = match opened {
@@ -102,21 +133,37 @@ fn open(path: PathBuf, named: bool) -> Result<Source, Error> {
         Ok(_) => return Err(read_error(&label, io::Error::other("not a regular file"))),
         Err(error) => return Err(read_error(&label, error)),
     };
-    if metadata.len() > 0
+    let whole = || {
+        vec![Extent {
+            offset: 0,
+            len: metadata.len(),
+        }]
+    };
+    let (extents, holes) = Extents::with_data(&file, &segments.unwrap_or_else(whole));
+    if extents.len() > 0
         && let Err(error) = MappedFile::new(file, &metadata)
     {
         if !named {
             return Err(read_error(&label, error));
         }
         let file = File::open(&path).map_err(|error| read_error(&label, error))?;
-        let bytes = files::read_all(&label, file)?;
-        return Ok(Source::in_memory(label, bytes));
+        // A file that cannot be mapped may have fewer bytes than it says.
+        let bytes = if extents.is_all_of(metadata.len()) {
+            files::read_all(&label, file)?
+        } else {
+            fits_in_memory(&label, extents.len(), "measure a part of it")?;
+            extents
+                .read(&file)
+                .map_err(|error| read_error(&label, error))?
+        };
+        return Ok((Source::in_memory(label, bytes), holes));
     }
-    Ok(Source {
+    let source = Source {
         label,
-        len: metadata.len(),
-        data: Data::File(path, Stamp::of(&metadata)),
-    })
+        len: extents.len(),
+        data: Data::File(path, Stamp::of(&metadata), extents),
+    };
+    Ok((source, holes))
 }
 
 fn read_error(label: &str, source: io::Error) -> Error {

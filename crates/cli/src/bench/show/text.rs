@@ -127,6 +127,19 @@ fn describe_input(text: &mut String, input: &Input) {
     } else {
         let names = input.sources.iter().map(|source| match source.kind {
             SourceKind::Directory => format!("{} ({})", source.name, plural(source.files, "file")),
+            SourceKind::Cgroup => match (source.processes.unwrap_or(0), source.of_pages) {
+                (n, Some(all)) => format!(
+                    "{} (processes: {n}), {} of its {all} pages",
+                    source.name, source.pages
+                ),
+                (n, None) => format!("{} (processes: {n})", source.name),
+            },
+            SourceKind::Core => format!(
+                "{} (core file: {}, {})",
+                source.name,
+                plural(source.segments.unwrap_or(0), "segment"),
+                self::size(source.bytes)
+            ),
             _ => match source.of_pages {
                 Some(all) => format!("{}, {} of its {all} pages", source.name, source.pages),
                 None => source.name.clone(),
