@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn wrong_use_is_one_line() {
-        let error = Cli::try_parse_from(["pagepress", "bench", "--format", "xml"]).unwrap_err();
+        let error = Cli::try_parse_from(["pagepress", "bench", "--format", "yaml"]).unwrap_err();
         let line = one_line(&error.to_string());
         assert_eq!(
             line,
-            "invalid value 'xml' for '--format <FORMAT>' [possible values: text, json, csv]"
+            "invalid value 'yaml' for '--format <FORMAT>' [possible values: text, json, csv, html]"
         );
         let error = Cli::try_parse_from(["pagepress", "bench", "--unit", "4k"]).unwrap_err();
         assert_eq!(

@@ -264,8 +264,10 @@ fn text_has_at_most_100_columns() {
     let text = String::from_utf8(output.stdout).unwrap();
     let rows = text
         .lines()
+        .take_while(|line| !line.starts_with("Where a device"))
         .filter(|line| line.starts_with("model-gen2:dynamic "));
     assert_eq!(rows.count(), 3 * 8, "{text}");
+    assert!(text.contains("\nverdict: "), "{text}");
     assert!(
         text.contains("\nnote: ") && text.contains("modelled"),
         "{text}"
@@ -526,6 +528,76 @@ fn wrong_options_are_refused_in_one_line() {
     let mut negative = Command::new(env!("CARGO_BIN_EXE_pagepress"));
     let line = refused(negative.args(["bench", "--seconds=-1"]));
     assert!(line.contains("from 0 to"), "{line}");
+}
+
+/// The verdict's own words and figures, in all formats.
+#[test]
+fn a_model_is_judged_and_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("<b>&\"");
+    fs::write(&file, text(40 * PAGE)).unwrap();
+    let sweep = |format: &str| {
+        let mut command = pagepress();
+        command
+            .arg(&file)
+            .args(["--backend", "lz4,model", "--batch", "1,8"]);
+        let output = command.args(["--format", format]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let json: Value = serde_json::from_str(&sweep("json")).unwrap();
+    let verdict = &json["verdict"];
+    let told = verdict["sentences"].as_array().unwrap();
+    assert!(told.len() > 1);
+    assert!(
+        told.iter()
+            .all(|it| it.as_str().unwrap().contains("modelled"))
+    );
+    let even = verdict["break_even"].as_array().unwrap();
+    assert_eq!(even.len(), 5);
+    for it in even {
+        let batches: Vec<_> = it["points"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| &p["batch"])
+            .collect();
+        assert_eq!(batches, [1, 8]);
+        assert_eq!(it["modelled"], true);
+    }
+    for run in json["runs"].as_array().unwrap() {
+        let done = &run["calls"]["compress"];
+        let (pages, software) = (&done["pages"], &done["software_pages"]);
+        assert_eq!(software == pages, run["backend"] == "lz4", "{done}");
+        // One warm-up and one pass in each repeat at least.
+        assert!(pages.as_u64().unwrap() >= 3 * 40);
+    }
+
+    let text = sweep("text");
+    assert!(
+        text.contains("verdict: Time per page, compressing: model:fixed (modelled) "),
+        "{text}"
+    );
+    let is_input = |line: &&str| line.contains("<b>&");
+    assert!(
+        text.lines()
+            .filter(|line| !is_input(line))
+            .all(|line| line.len() <= 100),
+        "{text}"
+    );
+
+    let page = sweep("html");
+    let document =
+        roxmltree::Document::parse(page.strip_prefix("<!DOCTYPE html>").unwrap()).unwrap();
+    let count = |tag| {
+        document
+            .descendants()
+            .filter(|node| node.has_tag_name(tag))
+            .count()
+    };
+    // 2 each on ratio, scaling and each batch's latency, 5 on the verdict.
+    assert_eq!((count("figure"), count("b")), (2 + 2 + 2 * 2 + 5, 1));
+    assert!(page.contains("&lt;b&gt;&amp;&quot;") && !page.contains("http:"));
 }
 
 #[test]

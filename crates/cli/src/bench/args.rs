@@ -25,6 +25,7 @@ Examples:
   pagepress bench dump.img --corunner    and what a service on that CPU suffers
   pagepress bench dump.img --unit-size 4k,16k,64k --format json --output r.json
   pagepress bench --compare before.json after.json
+  pagepress bench dump.img --batch 1,8,32 --format html --output r.html
 
 A source is cut into pages of the unit size; its last page is padded with
 zeroes. Every page is compressed, decompressed and compared. Time per page is
@@ -182,6 +183,8 @@ pub(crate) enum Format {
     Json,
     /// A line for each run, under a header of the schema's names joined by dots
     Csv,
+    /// One page with plots and all tables, that needs no network
+    Html,
 }
 
 /// A value of `--backend`.

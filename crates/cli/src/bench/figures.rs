@@ -3,7 +3,9 @@
 //! The names are those of the JSON schema, which `JSON.md` defines.
 
 use super::host::Host;
+use super::plan::backend_name;
 use super::spread::Repeated;
+use super::verdict::Judgement;
 use pagepress::FallbackReason;
 use pagepress::iaa::DeviceStats;
 use serde::{Serialize, Serializer};
@@ -19,6 +21,7 @@ pub(crate) struct Results {
     /// `None` unless asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) corunner: Option<Corunner>,
+    pub(crate) verdict: Judgement,
 }
 
 /// How it was measured.
@@ -218,6 +221,11 @@ pub(crate) struct Against {
 }
 
 impl Run {
+    /// The backend as users name it.
+    pub(crate) fn name(&self) -> String {
+        backend_name(self.backend, self.level, self.huffman)
+    }
+
     /// The same but for the unit size.
     fn is_sibling(&self, other: &Self) -> bool {
         let kind = |run: &Self| (run.backend, run.level, run.huffman, run.batch, run.threads);
@@ -376,6 +384,8 @@ impl From<DeviceStats> for Queue {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Calls {
+    pub(crate) compress: Done,
+    pub(crate) decompress: Done,
     pub(crate) on_neighbours: u64,
     pub(crate) on_spares: u64,
     pub(crate) waits: u64,
@@ -385,10 +395,33 @@ pub(crate) struct Calls {
 impl From<pagepress::Stats> for Calls {
     fn from(stats: pagepress::Stats) -> Self {
         Self {
+            compress: Done::from(&stats.compress),
+            decompress: Done::from(&stats.decompress),
             on_neighbours: stats.neighbour_calls,
             on_spares: stats.spare_calls,
             waits: stats.waits,
             waited_seconds: stats.waited.as_secs_f64(),
+        }
+    }
+}
+
+/// Who did the pages of all passes one way, warm-up included.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Done {
+    pub(crate) pages: u64,
+    pub(crate) hardware_pages: u64,
+    pub(crate) modelled_pages: u64,
+    pub(crate) software_pages: u64,
+}
+
+impl From<&pagepress::Report> for Done {
+    fn from(report: &pagepress::Report) -> Self {
+        Self {
+            pages: report.pages(),
+            hardware_pages: report.hardware_pages(),
+            modelled_pages: report.modelled_pages(),
+            software_pages: report.software_pages(),
         }
     }
 }

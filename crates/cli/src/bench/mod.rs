@@ -13,7 +13,8 @@
 //! | [`spread`] | how far repeats are apart |
 //! | [`zsmalloc`] | what a compressed page costs in the kernel's allocator |
 //! | [`figures`] | the results |
-//! | [`show`] | the results, as text, JSON or CSV |
+//! | [`verdict`] | where a device breaks even with software |
+//! | [`show`] | the results, as text, JSON, CSV or a page to look at |
 //! | [`compare`] | two results side by side |
 
 mod args;
@@ -25,6 +26,8 @@ mod figures;
 mod host;
 pub(crate) mod input;
 mod interrupt;
+#[cfg(test)]
+mod made_up;
 mod memory;
 mod plan;
 mod progress;
@@ -34,6 +37,7 @@ mod schema;
 mod show;
 mod spread;
 mod timing;
+mod verdict;
 mod worker;
 mod zsmalloc;
 
@@ -188,6 +192,7 @@ fn measure(
         host,
         input: input.figures.clone(),
         method,
+        verdict: verdict::judge(&runs),
         runs,
         corunner: None,
     })

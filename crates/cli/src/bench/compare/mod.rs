@@ -26,6 +26,11 @@ pub(crate) fn main(a: &Path, b: &Path, format: Format) -> Result<String, Error> 
         Format::Text => text::render(&comparison),
         Format::Json => json::render(&comparison),
         Format::Csv => csv::render(&csv::ROWS, &comparison),
+        Format::Html => {
+            return Err(Error::Usage(
+                "--compare prints text, json or csv, and no html".to_owned(),
+            ));
+        }
     })
 }
 

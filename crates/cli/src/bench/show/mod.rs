@@ -2,8 +2,10 @@
 
 mod corunner;
 pub(crate) mod csv;
+mod html;
 pub(crate) mod json;
 pub(crate) mod text;
+mod verdict;
 
 use super::args::Format;
 use super::figures::Results;
@@ -13,6 +15,7 @@ pub(crate) fn render(format: Format, results: &Results) -> String {
     match format {
         Format::Text => text::render(results),
         Format::Json => json::render(&json::Document::new(results)),
+        Format::Html => html::render(results),
         Format::Csv => csv::render(&csv::RUNS, &json::Document::new(results)),
     }
 }

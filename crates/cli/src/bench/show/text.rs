@@ -4,7 +4,6 @@ use crate::bench::figures::{
     Against, Direction, Input, Method, Queue, Results, Run, Skipped, SourceKind,
 };
 use crate::bench::host::Host;
-use crate::bench::plan::backend_name;
 use crate::table::{self, Align, Column};
 use std::fmt::Write;
 
@@ -13,6 +12,15 @@ const LINES: usize = 6;
 /// Share of padding beyond which figures say little about the data.
 const MUCH_PADDING: f64 = 0.01;
 
+/// What the headings of the tables mean.
+pub(super) const LEGEND: &str = "\
+p50, p99: ns per page, each charged its batch's time divided by the batch's pages; pages/s: all
+threads, by the median of the repeats; +-: their interquartile range by it. s/GB: CPU seconds by
+GB of pages; ticks: of the TSC, per page, which are not the core's cycles; p99.9: of whole
+batches, in us; raw: incompressible; zsm: the ratio by the size classes of zsmalloc, zswap's
+allocator.
+";
+
 pub(super) fn render(results: &Results) -> String {
     let Results {
         host,
@@ -20,6 +28,7 @@ pub(super) fn render(results: &Results) -> String {
         method,
         runs,
         corunner,
+        verdict,
     } = results;
     let mut text = String::new();
     describe_input(&mut text, input);
@@ -36,16 +45,12 @@ pub(super) fn render(results: &Results) -> String {
         );
         text.push_str(&table::render(&sweep_columns(runs)));
     }
-    text.push_str(
-        "\np50, p99: ns per page, each charged its batch's time divided by the batch's pages; pages/s: all\n\
-         threads, by the median of the repeats; +-: their interquartile range by it. s/GB: CPU seconds by\n\
-         GB of pages; ticks: of the TSC, per page, which are not the core's cycles; p99.9: of whole\n\
-         batches, in us; raw: incompressible; zsm: the ratio by the size classes of zsmalloc, zswap's\n\
-         allocator.\n",
-    );
+    text.push('\n');
+    text.push_str(LEGEND);
     if sweep {
         text.push_str("In the first table, a page is one unit, and its ratio counts padding.\n");
     }
+    text.push_str(&super::verdict::text(verdict));
     if runs.iter().all(|run| run.verified) {
         text.push_str("Every page of every pass came back as it was.\n");
     }
@@ -69,7 +74,7 @@ pub(crate) fn warning(skip: &Skipped) -> String {
 }
 
 /// Columns of a text line.
-const WIDTH: usize = 100;
+pub(super) const WIDTH: usize = 100;
 /// The width of the labels on the left, such as `input`.
 const INDENT: usize = 9;
 
@@ -212,7 +217,7 @@ fn shortened(names: Vec<String>) -> String {
     shown
 }
 
-fn host_facts(host: &Host) -> Vec<String> {
+pub(super) fn host_facts(host: &Host) -> Vec<String> {
     let mut facts = vec![match &host.cpu_model {
         Some(model) => format!("{model} ({})", host.arch),
         None => host.arch.to_owned(),
@@ -256,7 +261,7 @@ fn host_facts(host: &Host) -> Vec<String> {
     facts
 }
 
-fn method_facts(method: &Method) -> Vec<String> {
+pub(super) fn method_facts(method: &Method) -> Vec<String> {
     vec![
         format!("{} repeats in turn", method.repeats),
         format!("{} s a run", method.seconds),
@@ -296,10 +301,10 @@ const DIRECTIONS: [(&str, Of); 2] = [
     ("decompress", |run| &run.decompress),
 ];
 
-fn run_columns(runs: &[Run]) -> Vec<Column> {
+pub(super) fn run_columns(runs: &[Run]) -> Vec<Column> {
     use Align::{Left, Right};
     let mut columns = vec![
-        column(runs, "", "backend", Left, name),
+        column(runs, "", "backend", Left, Run::name),
         column(runs, "", "by", Left, |run| run.performed_by.to_owned()),
     ];
     if several(runs.iter().map(|run| run.unit_size)) {
@@ -335,9 +340,9 @@ fn run_columns(runs: &[Run]) -> Vec<Column> {
 }
 
 /// What compression costs the CPU, and the tail of a batch.
-fn cost_columns(runs: &[Run]) -> Vec<Column> {
+pub(super) fn cost_columns(runs: &[Run]) -> Vec<Column> {
     use Align::{Left, Right};
-    let mut columns = vec![column(runs, "", "backend", Left, name)];
+    let mut columns = vec![column(runs, "", "backend", Left, Run::name)];
     if several(runs.iter().map(|run| run.unit_size)) {
         columns.push(column(runs, "", "unit", Right, unit));
     }
@@ -371,7 +376,7 @@ fn cost_columns(runs: &[Run]) -> Vec<Column> {
 }
 
 /// The sweep over unit sizes, on the same scale for all.
-fn sweep_columns(runs: &[Run]) -> Vec<Column> {
+pub(super) fn sweep_columns(runs: &[Run]) -> Vec<Column> {
     use Align::{Left, Right};
     let change = |run: &Run, of: fn(&Against) -> f64| match &run.against_smallest_unit {
         Some(against) if run.unit_size != against.unit_size && of(against).is_finite() => {
@@ -380,7 +385,7 @@ fn sweep_columns(runs: &[Run]) -> Vec<Column> {
         _ => "-".to_owned(),
     };
     vec![
-        column(runs, "", "backend", Left, name),
+        column(runs, "", "backend", Left, Run::name),
         column(runs, "", "batch", Right, |run| run.batch.to_string()),
         column(runs, "", "thr", Right, |run| run.threads.to_string()),
         column(runs, "", "unit", Right, unit),
@@ -405,7 +410,7 @@ fn sweep_columns(runs: &[Run]) -> Vec<Column> {
 }
 
 /// What a reader must know to read the tables right.
-fn notes(results: &Results) -> Vec<String> {
+pub(super) fn notes(results: &Results) -> Vec<String> {
     let Results {
         host,
         input,
@@ -524,13 +529,9 @@ fn padding(run: &Run) -> f64 {
     run.padding_bytes as f64 / (run.pages * run.unit_size as u64) as f64
 }
 
-fn name(run: &Run) -> String {
-    backend_name(run.backend, run.level, run.huffman)
-}
-
 /// The name, with whatever tells the run from the others.
-fn full_name(run: &Run, runs: &[Run]) -> String {
-    let mut full = name(run);
+pub(super) fn full_name(run: &Run, runs: &[Run]) -> String {
+    let mut full = run.name();
     if several(runs.iter().map(|run| run.unit_size)) {
         let _ = write!(full, " unit {}", unit(run));
     }
@@ -571,7 +572,7 @@ pub(crate) fn plural(n: u64, what: &str) -> String {
     format!("{n} {what}{s}")
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 
@@ -632,7 +633,7 @@ pub(crate) fn spread(n: f64) -> String {
     }
 }
 
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..0x10_0000 => format!("{} KiB", bytes >> 10),
         0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
