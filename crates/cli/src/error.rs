@@ -60,6 +60,14 @@ pub(crate) enum Error {
         /// Why.
         why: crate::bench::input::CoreError,
     },
+    /// A peer cannot be measured.
+    #[error("--peer {peer}: {why}")]
+    Peer {
+        /// Its name.
+        peer: &'static str,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The input is readable, and holds no page.
     #[error("{0}")]
     NoPages(String),

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Fields that may be missing; all others are required.
-const OPTIONAL: [&str; 7] = [
+const OPTIONAL: [&str; 14] = [
     "/input/sources/*/of_pages",
     "/input/skipped/*/first",
     "/runs/*/huffman",
@@ -18,10 +18,17 @@ const OPTIONAL: [&str; 7] = [
     "/runs/*/report/fallbacks/*",
     "/runs/*/report/unavailable",
     "/runs/*/first_bad",
+    "/corunner",
+    "/corunner/beside/*/huffman",
+    "/corunner/beside/*/report/fallbacks/*",
+    "/corunner/beside/*/report/unavailable",
+    "/peers/*/algorithms/*/above_floor",
+    "/peers/*/algorithms/*/first_bad",
+    "/peers/*/floor/first_bad",
 ];
 
 /// Fields that are null where something is not known, or was not counted.
-const NULLABLE: [&str; 16] = [
+const NULLABLE: [&str; 26] = [
     "/host/cpu_model",
     "/host/microcode",
     "/host/governor",
@@ -39,19 +46,34 @@ const NULLABLE: [&str; 16] = [
     "/runs/*/decompress/",
     "/runs/*/data/",
     "/runs/*/against_smallest_unit/",
+    "/verdict/break_even/*/from_batch",
+    "/verdict/break_even/*/points/*/larger_spread",
+    "/corunner/alone/",
+    "/corunner/beside/*/level",
+    "/corunner/beside/*/service/",
+    "/peers/*/floor",
+    "/peers/*/floor/",
+    "/peers/*/floor/mm_stat/huge_pages",
+    "/peers/*/algorithms/",
+    "/peers/*/algorithms/*/mm_stat/huge_pages",
 ];
 
 /// Numbers that may be negative.
-const SIGNED: [&str; 5] = [
+const SIGNED: [&str; 10] = [
     "/runs/*/level",
     "/host/devices/*/queues/*/size",
     "/runs/*/against_smallest_unit/ratio",
     "/runs/*/against_smallest_unit/compress_ns",
     "/runs/*/against_smallest_unit/decompress_ns",
+    "/corunner/beside/*/level",
+    "/peers/*/algorithms/*/above_floor/store_ns",
+    "/peers/*/algorithms/*/above_floor/load_ns",
+    "/peers/*/floor/above_floor/store_ns",
+    "/peers/*/floor/above_floor/load_ns",
 ];
 
 /// Strings of which there are a few.
-const ENUMS: [&str; 8] = [
+const ENUMS: [&str; 16] = [
     "/input/sources/*/kind",
     "/input/skipped/*/unit",
     "/input/sha256",
@@ -60,6 +82,14 @@ const ENUMS: [&str; 8] = [
     "/runs/*/huffman",
     "/runs/*/performed_by",
     "/runs/*/report/unavailable/link",
+    "/verdict/break_even/*/direction",
+    "/verdict/break_even/*/measure",
+    "/verdict/break_even/*/points/*/outcome",
+    "/corunner/beside/*/backend",
+    "/corunner/beside/*/huffman",
+    "/corunner/beside/*/performed_by",
+    "/corunner/beside/*/report/unavailable/link",
+    "/peers/*/peer",
 ];
 
 /// The same of comparisons.
@@ -261,6 +291,24 @@ fn measured(args: &[&str]) -> Value {
     serde_json::from_slice(&bench(&[args, &quick].concat())).unwrap()
 }
 
+/// `None` where the host does not allow it.
+fn bench_or_refusal(args: &[&str]) -> Option<Value> {
+    let quick = ["--seconds", "0", "--repeats", "3", "--format", "json"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
+    let output = command
+        .arg("bench")
+        .args(args)
+        .args(quick)
+        .output()
+        .unwrap();
+    if output.status.success() {
+        return Some(serde_json::from_slice(&output.stdout).unwrap());
+    }
+    assert_eq!(output.status.code(), Some(2));
+    println!("skipped: {}", String::from_utf8_lossy(&output.stderr));
+    None
+}
+
 /// Some text, some zeroes, a link; the directory's path.
 fn filled() -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
@@ -327,13 +375,21 @@ fn results_are_what_the_schema_says_and_nothing_else_is() {
     let runs = smaller["runs"].as_array_mut().unwrap();
     runs.retain(|run| run["threads"] == 2 && run["unit_size"] == 65536);
     assert_eq!(runs.len(), 10);
+    let verdict = &mut smaller["verdict"]["break_even"];
+    verdict.as_array_mut().unwrap().truncate(5);
     let mut sample = of_sample.clone();
     for list in ["sources", "skipped"] {
         sample["input"][list].as_array_mut().unwrap().truncate(3);
     }
     rules.accepts(&of_sample);
+    let mut beside = measured(&[&path, "--backend", "lz4,model", "--corunner"]);
+    assert_eq!(beside["corunner"]["beside"].as_array().unwrap().len(), 2);
+    // What has runs is tried above.
+    beside["runs"].as_array_mut().unwrap().truncate(1);
+    let peer = bench_or_refusal(&[&path, "--backend", "lz4", "--peer", "zram"]);
     let mut tried = 0;
-    for document in [smaller, of_process, sample, stopped] {
+    let documents = [smaller, of_process, sample, stopped, beside];
+    for document in documents.into_iter().chain(peer) {
         tried += rules.refuses_damage(&document);
     }
     println!("{tried} damaged documents refused");

@@ -38,7 +38,9 @@ or in the worst case by the signal SIGBUS; measure a copy of such a file.
 Holes of a file are not read, but counted as skipped. A file named that is an
 ELF core file (64-bit little-endian) has as its pages what is memory in it.
 
-Ctrl-C prints what was measured so far.
+Ctrl-C prints what was measured so far, and so does SIGTERM. Only SIGKILL and
+SIGBUS leave a device of --peer zram behind: see zramctl, and remove the device
+N by: echo N > /sys/class/zram-control/hot_remove
 
 CSV has the fields of JSON by the same names, those of compress and decompress
 as in compress.ns_per_page.p50; lists of objects are only in JSON.
@@ -128,6 +130,17 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) skip_same_filled: bool,
 
+    /// Measure these beside the runs: zram, the kernel's compressed RAM disk, with
+    /// each algorithm that it offers
+    ///
+    /// The same pages are written to a zram device and read back, each by a system
+    /// call of 4 KiB past the page cache, by one thread. The device is one that this
+    /// command adds and removes again; those that are there are not touched. It
+    /// needs root, and memory for the input once more. Units are 4 KiB, whatever
+    /// --unit-size says.
+    #[arg(long, value_name = "PEER", value_enum, value_delimiter = ',')]
+    pub(crate) peer: Vec<PeerArg>,
+
     /// Pin worker thread i to the i-th CPU that this process may use
     #[arg(long)]
     pub(crate) pin: bool,
@@ -154,7 +167,7 @@ pub(crate) struct Args {
         value_names = ["A.json", "B.json"],
         conflicts_with_all = [
             "inputs", "pid", "cgroup", "pid_pages", "backend", "level", "batch", "threads", "unit_size",
-            "accept_limit", "seconds", "repeats", "skip_same_filled", "pin", "corunner",
+            "peer", "accept_limit", "seconds", "repeats", "skip_same_filled", "pin", "corunner",
             "corunner_rate",
         ],
     )]
@@ -185,6 +198,22 @@ pub(crate) enum Format {
     Csv,
     /// One page with plots and all tables, that needs no network
     Html,
+}
+
+/// A value of `--peer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PeerArg {
+    /// The kernel's compressed RAM disk
+    Zram,
+}
+
+impl PeerArg {
+    /// The name that users type.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Zram => "zram",
+        }
+    }
 }
 
 /// A value of `--backend`.

@@ -22,6 +22,8 @@ pub(crate) struct Results {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) corunner: Option<Corunner>,
     pub(crate) verdict: Judgement,
+    /// Those that were asked for, and begun.
+    pub(crate) peers: Vec<Peer>,
 }
 
 /// How it was measured.
@@ -164,6 +166,87 @@ pub(crate) struct Run {
     /// What went wrong first, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) first_bad: Option<String>,
+}
+
+/// What else did the same pages.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Peer {
+    pub(crate) peer: &'static str,
+    pub(crate) unit_size: usize,
+    pub(crate) threads: usize,
+    /// Algorithms that it offers, of which those that were not begun are not in
+    /// `algorithms`.
+    pub(crate) algorithms_asked: usize,
+    /// With pages that need no codec; `None` if that was interrupted.
+    pub(crate) floor: Option<PeerRun>,
+    pub(crate) algorithms: Vec<PeerRun>,
+}
+
+impl Peer {
+    /// All rows, the floor first.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &PeerRun> {
+        self.floor.iter().chain(&self.algorithms)
+    }
+}
+
+/// One algorithm of a peer.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PeerRun {
+    pub(crate) algorithm: String,
+    /// In one pass.
+    pub(crate) pages: u64,
+    pub(crate) dropped_same_filled: u64,
+    /// By compressed bytes. Not a number if there are none.
+    pub(crate) ratio: f64,
+    /// By all memory taken for them.
+    pub(crate) effective_ratio: f64,
+    pub(crate) same_filled_share: f64,
+    /// `None` where the kernel does not tell.
+    pub(crate) incompressible_share: Option<f64>,
+    pub(crate) mm_stat: MmStat,
+    pub(crate) passes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) store: Direction,
+    pub(crate) load: Direction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) above_floor: Option<AboveFloor>,
+    pub(crate) verified: bool,
+    pub(crate) bad_pages: u64,
+    /// What went wrong first, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) first_bad: Option<String>,
+}
+
+/// What zram says of its memory after a pass, by the kernel's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct MmStat {
+    pub(crate) orig_data_size: u64,
+    pub(crate) compr_data_size: u64,
+    pub(crate) mem_used_total: u64,
+    pub(crate) same_pages: u64,
+    pub(crate) huge_pages: Option<u64>,
+}
+
+/// The median time per page, less that of the floor.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct AboveFloor {
+    pub(crate) store_ns: f64,
+    pub(crate) load_ns: f64,
+}
+
+impl AboveFloor {
+    pub(crate) fn of(run: &PeerRun, floor: &PeerRun) -> Self {
+        let above =
+            |of: fn(&PeerRun) -> &Direction| of(run).repeats.median - of(floor).repeats.median;
+        Self {
+            store_ns: above(|run| &run.store),
+            load_ns: above(|run| &run.load),
+        }
+    }
 }
 
 /// The speed of one direction. Not a number, which JSON shows as null, if no

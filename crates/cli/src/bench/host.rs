@@ -100,7 +100,8 @@ pub(crate) fn fits_in_memory(what: &str, bytes: u64, advice: &str) -> Result<(),
     })
 }
 
-fn meminfo(key: &str) -> Option<u64> {
+/// A value of /proc/meminfo, in bytes.
+pub(crate) fn meminfo(key: &str) -> Option<u64> {
     let all = fs::read_to_string("/proc/meminfo").ok()?;
     kib_field(&all, key)?.checked_mul(1024)
 }

@@ -1,7 +1,8 @@
 //! Results that were not measured, for tests of what is made of them.
 
 use super::figures::{
-    Calls, Data, Direction, Done, Input, Memory, Method, Percentiles, Report, Results, Run, Source,
+    Beside, Calls, Corunner, Data, Direction, Done, Input, Memory, Method, MmStat, Peer, PeerRun,
+    Percentiles, Report, Results, Run, Service, Source,
 };
 use super::host::Host;
 use super::spread::Repeated;
@@ -108,6 +109,7 @@ pub(crate) fn run(backend: &'static str, batch: usize, ns: f64) -> Run {
 pub(crate) fn results(runs: Vec<Run>) -> Results {
     Results {
         corunner: None,
+        peers: Vec::new(),
         host: Host::of_this_command(),
         input: Input {
             sources: vec![Source {
@@ -130,5 +132,78 @@ pub(crate) fn results(runs: Vec<Run>) -> Results {
         },
         verdict: judge(&runs),
         runs,
+    }
+}
+
+/// A service alone and beside lz4 and a model.
+pub(crate) fn corunner() -> Corunner {
+    let service = |ns: f64| Service {
+        requests: 1000,
+        latency_ns: direction(ns).ns_per_page,
+        work_ns: direction(ns / 2.0).ns_per_page,
+        p50_repeats: direction(ns).repeats,
+        p99_repeats: direction(ns).repeats,
+    };
+    let beside = |backend, ns| {
+        let run = run(backend, 8, ns);
+        Beside {
+            backend,
+            level: run.level,
+            huffman: run.huffman,
+            performed_by: run.performed_by,
+            unit_size: run.unit_size,
+            batch: run.batch,
+            pages_per_second: 999.0,
+            cpu_share: 0.25,
+            service: service(ns),
+            report: run.report,
+            bad_pages: 0,
+        }
+    };
+    Corunner {
+        cpu: 1,
+        working_set_bytes: 1 << 18,
+        hops: 1024,
+        interval_us: 250.0,
+        pages_per_second: 1000.0,
+        burst_bytes: 32 << 12,
+        alone: service(40_000.0),
+        beside: vec![beside("lz4", 50_000.0), beside("model", 60_000.0)],
+    }
+}
+
+/// A peer with one algorithm.
+pub(crate) fn peer() -> Peer {
+    let run = |algorithm: &str, ns| PeerRun {
+        algorithm: algorithm.to_owned(),
+        pages: PAGES,
+        dropped_same_filled: 0,
+        ratio: 2.5,
+        effective_ratio: 2.0,
+        same_filled_share: 0.0,
+        incompressible_share: Some(0.01),
+        mm_stat: MmStat {
+            orig_data_size: PAGES * 4096,
+            compr_data_size: PAGES * 1600,
+            mem_used_total: PAGES * 2048,
+            same_pages: 0,
+            huge_pages: Some(1),
+        },
+        passes: 3,
+        seconds: 1.0,
+        store: direction(ns),
+        load: direction(ns / 2.0),
+        above_floor: None,
+        verified: true,
+        bad_pages: 0,
+        first_bad: None,
+    };
+    Peer {
+        peer: "zram",
+        unit_size: 4096,
+        threads: 1,
+        algorithms_asked: 1,
+        floor: Some(run("", 1000.0)),
+        algorithms: vec![run("lzo-rle", 7000.0)],
     }
 }

@@ -10,6 +10,7 @@
 //! | [`corunner`] | a service on the same CPU, and what it suffers |
 //! | [`clock`] | timestamps, and what they cost |
 //! | [`timing`] | times of calls, charged to their pages |
+//! | [`peer`] | what others do with the same pages |
 //! | [`spread`] | how far repeats are apart |
 //! | [`zsmalloc`] | what a compressed page costs in the kernel's allocator |
 //! | [`figures`] | the results |
@@ -29,6 +30,7 @@ mod interrupt;
 #[cfg(test)]
 mod made_up;
 mod memory;
+mod peer;
 mod plan;
 mod progress;
 mod run;
@@ -48,6 +50,7 @@ use crate::output::Output;
 use figures::{Method, Results};
 use host::Host;
 use input::Input;
+use peer::Zram;
 use plan::{Settings, Spec};
 use progress::{Progress, complain};
 use run::{Session, Tools};
@@ -98,6 +101,7 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
         Vec::new()
     };
     host::fits_in_memory("--corunner", corunner::bytes(&beside), "leave it out")?;
+    peer::check(args)?;
     let output = Output::prepare(args.output.as_deref())?;
     let settings = Settings {
         seconds: args.seconds,
@@ -111,8 +115,16 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
     for skip in input.figures.skipped.iter().filter(|skip| skip.warn) {
         complain(&show::text::warning(skip));
     }
+    let zram = Zram::prepare(args, &input)?;
     let pool = |spec: &Spec| plan::pool(spec, args.accept_limit);
-    let mut results = measure(&specs, &settings, &input, &progress, pool)?;
+    let tools = Tools::new();
+    let interrupted = interrupt::flag();
+    let mut results = measure(&specs, &settings, &input, &tools, &progress, pool)?;
+    if let Some(zram) = zram.filter(|_| !results.method.interrupted) {
+        let peer = zram.measure(&settings, &input, &tools, &progress, interrupted)?;
+        results.peers.push(peer);
+        results.method.interrupted = interrupted.load(Ordering::Relaxed);
+    }
     if args.corunner && !results.method.interrupted {
         let runs = &results.runs;
         let rate = args
@@ -120,7 +132,6 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
             .map_or_else(|| corunner::default_rate(runs), |rate| rate as f64);
         let turns = (beside.len() + 1) * settings.repeats;
         let bar = progress.runs(turns);
-        let interrupted = interrupt::flag();
         results.corunner =
             corunner::measure(&beside, &settings, rate, &input, &bar, interrupted, pool)?;
         results.method.interrupted = interrupted.load(Ordering::Relaxed);
@@ -131,7 +142,9 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
         .corunner
         .iter()
         .flat_map(|corunner| &corunner.beside);
+    let mut peers = results.peers.iter().flat_map(figures::Peer::runs);
     let bad = results.runs.iter().any(|run| !run.verified)
+        || peers.any(|run| !run.verified)
         || beside.into_iter().any(|beside| beside.bad_pages > 0);
     Ok(if bad {
         Verdict::BadPages
@@ -148,13 +161,13 @@ fn measure(
     specs: &[Spec],
     settings: &Settings,
     input: &Input,
+    tools: &Tools,
     progress: &Progress,
     pool: impl Fn(&Spec) -> Result<pagepress::Pool, pagepress::Error>,
 ) -> Result<Results, Error> {
     let host = Host::of_this_command();
-    let tools = Tools::new();
     let interrupted = interrupt::flag();
-    let session = |spec: &Spec| Session::new(*spec, settings, input, &tools, pool(spec)?);
+    let session = |spec: &Spec| Session::new(*spec, settings, input, tools, pool(spec)?);
     let mut sessions: Vec<Session<'_>> = specs.iter().map(session).collect::<Result<_, Error>>()?;
     let turns = specs.len() * settings.repeats;
     let bar = progress.runs(turns);
@@ -195,5 +208,6 @@ fn measure(
         verdict: verdict::judge(&runs),
         runs,
         corunner: None,
+        peers: Vec::new(),
     })
 }

@@ -12,26 +12,36 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 
 /// Types whose floating-point numbers are null where nothing was counted.
-const MAYBE_NOTHING: [&str; 5] = ["Percentiles", "Direction", "Repeated", "Data", "Against"];
+const MAYBE_NOTHING: [&str; 7] = [
+    "Percentiles",
+    "Direction",
+    "Repeated",
+    "Data",
+    "Against",
+    "PeerRun",
+    "AboveFloor",
+];
 /// Those whose numbers are changes, which may be negative.
-const SIGNED: [&str; 1] = ["Against"];
+const SIGNED: [&str; 2] = ["Against", "AboveFloor"];
 
 /// Strings and numbers that are one of a few.
 fn one_of(of: &str, property: &str) -> Option<Value> {
     let codecs = || Codec::ALL.into_iter().map(Codec::name);
     Some(match (of, property) {
-        ("Run" | "Row", "backend") => {
+        ("Run" | "Row" | "Beside", "backend") => {
             let devices = ["auto", "iaa", "model", "model-gen2"].into_iter();
             devices.chain(codecs()).collect()
         }
         ("Run", "codec") => codecs().collect(),
-        ("Run" | "Row", "huffman") => json!(["fixed", "dynamic"]),
-        ("Run", "performed_by") | ("Both_string", "a" | "b") => {
+        ("Run" | "Row" | "Beside", "huffman") => json!(["fixed", "dynamic"]),
+        ("Run" | "Beside", "performed_by") | ("Both_string", "a" | "b") => {
             json!(["software", "hardware", "modelled", "mixed", "none"])
         }
-        ("Run" | "Row", "unit_size") | ("Against", "unit_size") => {
+        ("Run" | "Row" | "Beside" | "Against" | "BreakEven", "unit_size") => {
             (12..=16).map(|bits| 1u64 << bits).collect()
         }
+        ("Peer", "unit_size") => json!([4096]),
+        ("Peer", "peer") => json!(["zram"]),
         ("Skipped", "unit") => json!(["files", "pages", "processes"]),
         ("DeviceQueue", "mode") => json!(["shared", "dedicated"]),
         ("Unavailable", "link") => LinkName::ALL.into_iter().map(LinkName::name).collect(),
@@ -45,6 +55,7 @@ fn schema_of<T: JsonSchema>(title: &str, version: u32) -> Value {
     schema.insert("title".to_owned(), title.into());
     let mut schema = schema.to_value();
     schema["properties"]["schema"]["const"] = version.into();
+    refine(title, &mut schema);
     for (name, of) in definitions(&mut schema) {
         refine(&name, of);
     }

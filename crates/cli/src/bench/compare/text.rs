@@ -2,7 +2,8 @@
 //! come to.
 
 use super::{Both, Change, Comparison, Found, Row, Side, Summary};
-use crate::bench::show::text::{facts, figure, hundredths, plural, ratio, spread, wrapped};
+use crate::bench::show::lines::{facts, wrapped};
+use crate::bench::show::numbers::{figure, hundredths, plural, ratio, spread};
 use crate::table::{self, Align, Column};
 use std::fmt::Write;
 

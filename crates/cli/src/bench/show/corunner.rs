@@ -1,6 +1,8 @@
 //! What a service suffers beside compression, for people.
 
-use super::text::{figure, ratio, several, unit_name};
+use super::lines::wrapped;
+use super::numbers::{figure, ratio, spread, unit_name};
+use super::text::several;
 use crate::bench::figures::{Beside, Corunner, Service};
 use crate::bench::plan::backend_name;
 use crate::table::{self, Align, Column};
@@ -9,64 +11,80 @@ use std::fmt::Write;
 /// Below this share of what was asked, a load could not keep up.
 const KEPT_UP: f64 = 0.95;
 
-pub(super) fn render(text: &mut String, corunner: &Corunner) {
-    let _ = write!(
-        text,
-        "\nA service on CPU {} follows {} pointers every {} us, beside {} pages/s in bursts of {}:\n",
+/// What the cells of [`columns`] mean.
+pub(super) const LEGEND: &str = "\
+latency: of requests, in us, from when they are due to their end; work: without the wait for the
+CPU; x: by that alone; +-: of p99; CPU: the load's share of it.
+";
+
+/// What was measured.
+pub(super) fn title(corunner: &Corunner) -> String {
+    format!(
+        "A service on CPU {} follows {} pointers every {} us, beside {} pages/s in bursts of {}",
         corunner.cpu,
         corunner.hops,
         corunner.interval_us,
         figure(corunner.pages_per_second),
         corunner.burst_bytes >> 12,
-    );
+    )
+}
+
+pub(super) fn render(text: &mut String, corunner: &Corunner) {
+    let _ = writeln!(text, "\n{}:", title(corunner));
     text.push_str(&table::render(&columns(corunner)));
-    text.push_str(
-        "\nlatency: of requests, in us, from when they are due to their end; work: without the wait for\n\
-         the CPU; x: by that alone; +-: of p99; CPU: the load's share of it.\n",
-    );
+    text.push('\n');
+    text.push_str(LEGEND);
+    for note in notes(corunner) {
+        wrapped(text, &note);
+    }
+}
+
+/// What a reader must know to read the table right.
+pub(super) fn notes(corunner: &Corunner) -> Vec<String> {
+    let mut notes = Vec::new();
     let behind = |beside: &&Beside| beside.pages_per_second < KEPT_UP * corunner.pages_per_second;
     for beside in corunner.beside.iter().filter(behind) {
-        let _ = writeln!(
-            text,
+        notes.push(format!(
             "note: {} did not keep up: {} of {} pages/s",
             name(beside),
             figure(beside.pages_per_second),
             figure(corunner.pages_per_second)
-        );
+        ));
     }
     if corunner
         .beside
         .iter()
         .any(|beside| beside.report.modelled_pages > 0)
     {
-        text.push_str(
-            "note: modelled: the model of the device works on this CPU, which a device leaves alone\n",
+        notes.push(
+            "note: modelled: the model of the device works on this CPU, which a device leaves alone"
+                .to_owned(),
         );
     }
     for beside in &corunner.beside {
         for (reason, pages) in &beside.report.fallbacks {
-            let _ = writeln!(
-                text,
+            notes.push(format!(
                 "fallback: beside the service, {}: {pages} pages done by software: {reason}",
                 name(beside)
-            );
+            ));
         }
         if beside.bad_pages > 0 {
-            let _ = writeln!(
-                text,
+            notes.push(format!(
                 "BAD: beside the service, {}: {} pages did not come back as they were",
                 name(beside),
                 beside.bad_pages
-            );
+            ));
         }
     }
+    notes
 }
 
-fn name(beside: &Beside) -> String {
+pub(super) fn name(beside: &Beside) -> String {
     backend_name(beside.backend, beside.level, beside.huffman)
 }
 
-fn columns(corunner: &Corunner) -> Vec<Column> {
+/// The service alone first, then one row per load.
+pub(super) fn columns(corunner: &Corunner) -> Vec<Column> {
     use Align::{Left, Right};
     let alone = &corunner.alone;
     // The service alone has a row of its own, which lacks what loads have.
@@ -108,8 +126,7 @@ fn columns(corunner: &Corunner) -> Vec<Column> {
         service("latency us", "p99", &|it| us(it.latency_ns.p99)),
         service("latency us", "p99.9", &|it| us(it.latency_ns.p999)),
         service("latency us", "+-", &|it| {
-            let spread = it.p99_repeats.spread;
-            spread.map_or("-".to_owned(), |spread| format!("{:.0}%", spread * 100.0))
+            it.p99_repeats.spread.map_or("-".to_owned(), spread)
         }),
         service("latency us", "x p99", &|it| {
             times(it.latency_ns.p99, alone.latency_ns.p99)

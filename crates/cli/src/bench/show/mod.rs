@@ -4,6 +4,9 @@ mod corunner;
 pub(crate) mod csv;
 mod html;
 pub(crate) mod json;
+pub(crate) mod lines;
+pub(crate) mod numbers;
+mod peer;
 pub(crate) mod text;
 mod verdict;
 

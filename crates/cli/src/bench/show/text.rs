@@ -1,5 +1,9 @@
 //! Results for people: what was measured, one table, and what it means.
 
+use super::lines::{facts, wrapped};
+use super::numbers::{
+    figure, hundredths, percent, plural, ratio, share, size, spread, tenths, unit_name,
+};
 use crate::bench::figures::{
     Against, Direction, Input, Method, Queue, Results, Run, Skipped, SourceKind,
 };
@@ -29,6 +33,7 @@ pub(super) fn render(results: &Results) -> String {
         runs,
         corunner,
         verdict,
+        peers,
     } = results;
     let mut text = String::new();
     describe_input(&mut text, input);
@@ -54,6 +59,9 @@ pub(super) fn render(results: &Results) -> String {
     if runs.iter().all(|run| run.verified) {
         text.push_str("Every page of every pass came back as it was.\n");
     }
+    for peer in peers {
+        super::peer::render(&mut text, peer, runs);
+    }
     for note in notes(results) {
         wrapped(&mut text, &note);
     }
@@ -71,49 +79,6 @@ pub(crate) fn warning(skip: &Skipped) -> String {
         let _ = write!(line, " ({which}{first})");
     }
     line
-}
-
-/// Columns of a text line.
-pub(super) const WIDTH: usize = 100;
-/// The width of the labels on the left, such as `input`.
-const INDENT: usize = 9;
-
-/// A labelled list, broken into lines of [`WIDTH`] columns.
-pub(crate) fn facts(text: &mut String, label: &str, facts: &[String]) {
-    let mut line = format!("{label:<INDENT$}");
-    for (n, fact) in facts.iter().enumerate() {
-        let comma = if n + 1 < facts.len() { "," } else { "" };
-        let blank = usize::from(line.len() > INDENT);
-        if blank == 1 && line.chars().count() + 1 + fact.chars().count() + comma.len() > WIDTH {
-            text.push_str(line.trim_end());
-            text.push('\n');
-            line = " ".repeat(INDENT);
-        } else if blank == 1 {
-            line.push(' ');
-        }
-        line.push_str(fact);
-        line.push_str(comma);
-    }
-    text.push_str(line.trim_end());
-    text.push('\n');
-}
-
-/// A line for people, broken between words to [`WIDTH`] columns.
-pub(crate) fn wrapped(text: &mut String, line: &str) {
-    let mut columns = 0;
-    for word in line.split(' ') {
-        let width = word.chars().count();
-        if columns > 0 && columns + 1 + width > WIDTH {
-            text.push_str("\n  ");
-            columns = 2;
-        } else if columns > 0 {
-            text.push(' ');
-            columns += 1;
-        }
-        text.push_str(word);
-        columns += width;
-    }
-    text.push('\n');
 }
 
 fn describe_input(text: &mut String, input: &Input) {
@@ -548,11 +513,6 @@ fn unit(run: &Run) -> String {
     unit_name(run.unit_size)
 }
 
-/// A unit size as users type it.
-pub(super) fn unit_name(bytes: usize) -> String {
-    format!("{}k", bytes / 1024)
-}
-
 pub(super) fn several(mut values: impl Iterator<Item = usize>) -> bool {
     let first = values.next();
     values.any(|value| Some(value) != first)
@@ -567,121 +527,9 @@ fn counted(skip: &Skipped) -> String {
     }
 }
 
-pub(crate) fn plural(n: u64, what: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{n} {what}{s}")
-}
-
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
-}
-
-/// A number of up to five places.
-pub(crate) fn figure(n: f64) -> String {
-    match n {
-        n if !n.is_finite() => "-".to_owned(),
-        n if n >= 9_999_500_000.0 => format!("{:.0}G", n / 1e9),
-        n if n >= 99_999_500.0 => format!("{:.0}M", n / 1e6),
-        n if n >= 9_999_500.0 => format!("{:.1}M", n / 1e6),
-        n if n >= 99_999.5 => format!("{:.0}k", n / 1e3),
-        n => format!("{n:.0}"),
-    }
-}
-
-/// A ratio of up to five places.
-pub(crate) fn ratio(n: f64) -> String {
-    if n < 9.9995 {
-        format!("{n:.3}")
-    } else {
-        hundredths(n)
-    }
-}
-
-/// Up to five places, two of them behind the point where there is room.
-pub(crate) fn hundredths(n: f64) -> String {
-    if n < 99.995 {
-        format!("{n:.2}")
-    } else {
-        tenths(n)
-    }
-}
-
-/// Up to five places, one of them behind the point where there is room.
-fn tenths(n: f64) -> String {
-    if n < 999.95 {
-        format!("{n:.1}")
-    } else {
-        figure(n)
-    }
-}
-
-/// A share of up to five places.
-fn share(n: f64) -> String {
-    if n < 0.9995 {
-        percent(n)
-    } else {
-        "100%".to_owned()
-    }
-}
-
-/// A spread of up to four places.
-pub(crate) fn spread(n: f64) -> String {
-    if n < 9.995 {
-        format!("{:.0}%", n * 100.0)
-    } else {
-        ">10x".to_owned()
-    }
-}
-
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..0x10_0000 => format!("{} KiB", bytes >> 10),
-        0x10_0000..0x4000_0000 => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-        _ => format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_stay_short() {
-        let cases = [
-            (0.4, "0"),
-            (1523.0, "1523"),
-            (99_999.4, "99999"),
-            (185_437.0, "185k"),
-            (1_234_567.0, "1235k"),
-            (12_345_678.0, "12.3M"),
-            (123_456_789.0, "123M"),
-            (1_234_567_890_123.0, "1235G"),
-            (f64::NAN, "-"),
-        ];
-        for (n, text) in cases {
-            assert_eq!(figure(n), text);
-        }
-        // The widths that make the tables fit 100 columns.
-        for n in (-30..=110).map(|tenth| 10f64.powf(f64::from(tenth) / 10.0)) {
-            for text in [
-                figure(n),
-                tenths(n),
-                hundredths(n),
-                ratio(n),
-                share(n.min(1.0)),
-            ] {
-                assert!(text.len() <= 5, "{n}: {text}");
-            }
-            assert!(spread(n).len() <= 4, "{n}");
-        }
-        assert_eq!(size(4096), "4 KiB");
-        assert_eq!(size(3 << 19), "1.5 MiB");
-        assert_eq!(size(5 << 30), "5.0 GiB");
-        assert_eq!(
-            (plural(1, "page"), plural(2, "page")),
-            ("1 page".into(), "2 pages".into())
-        );
-    }
 
     #[test]
     fn long_lists_are_cut() {
@@ -689,15 +537,5 @@ mod tests {
         assert_eq!(shortened(names(2)), "/some/where/0, /some/where/1");
         assert!(shortened(names(500)).ends_with(" more"));
         assert!(shortened(names(500)).len() < 80);
-        let mut text = String::new();
-        facts(&mut text, "label", &names(20));
-        for line in text.lines() {
-            assert!(line.len() <= WIDTH, "{line}");
-        }
-        assert!(text.starts_with("label    /some/where/0, ") && text.ends_with("/19\n"));
-        let rest = text.lines().skip(1);
-        assert!(
-            rest.clone().count() > 1 && rest.clone().all(|line| line.starts_with("         /"))
-        );
     }
 }

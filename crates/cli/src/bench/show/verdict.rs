@@ -3,7 +3,7 @@
 use crate::bench::verdict::{BreakEven, Judgement, MEASURES, Measure, Outcome, Point, Way};
 use crate::table::{self, Align, Column};
 
-use super::text::WIDTH;
+use super::lines::WIDTH;
 
 /// In the second of [`columns`], if a software model did pages.
 pub(super) const MODELLED: &str = "modelled";

@@ -9,7 +9,7 @@ mod chart;
 mod markup;
 mod plots;
 
-use super::{text, verdict};
+use super::{corunner, numbers, peer, text, verdict};
 use crate::bench::figures::{Input, Results};
 use crate::table::{Align, Column};
 use markup::Markup;
@@ -77,8 +77,33 @@ fn body(to: &mut Markup, results: &Results) {
     plots.break_even(to, &results.verdict.break_even);
     plots.scaling(to);
     plots.latency(to);
+    beside(to, results);
     tables(to, results);
     notes(to, results);
+}
+
+/// What a service suffers beside compression, and what the kernel does.
+fn beside(to: &mut Markup, results: &Results) {
+    if let Some(of) = &results.corunner {
+        let title = "A service on the same CPU";
+        section(to, title, corunner::LEGEND, |to| {
+            to.nest("div", &[("class", &"plots")], |to| plots::corunner(to, of));
+            let modelled = |row: usize| {
+                let beside = row.checked_sub(1).and_then(|row| of.beside.get(row));
+                beside.is_some_and(|beside| beside.report.modelled_pages > 0)
+            };
+            table(to, &corunner::title(of), &corunner::columns(of), modelled);
+            list(to, corunner::notes(of).into_iter());
+        });
+    }
+    for of in &results.peers {
+        section(to, &peer::title(of), peer::LEGEND, |to| {
+            let rows = peer::rows(of);
+            table(to, "Ratio and speed", &peer::speed(&rows), |_| false);
+            table(to, "Repeats and CPU", &peer::cost(&rows), |_| false);
+            list(to, peer::notes(of, &results.runs).into_iter());
+        });
+    }
 }
 
 fn machine(results: &Results) -> &str {
@@ -98,8 +123,8 @@ fn header(to: &mut Markup, results: &Results) {
         to.element("h1", &[], "What compressing memory pages costs and saves");
         let mut measured = format!(
             "pagepress bench: {} of {} on {}.",
-            text::plural(runs.len() as u64, "run"),
-            text::plural(input.pages, "page"),
+            numbers::plural(runs.len() as u64, "run"),
+            numbers::plural(input.pages, "page"),
             machine(results)
         );
         if runs.iter().all(|run| run.verified) {
@@ -139,13 +164,13 @@ fn input_facts(input: &Input) -> Vec<String> {
         format!("{sample}{names}"),
         format!(
             "{} of 4 KiB ({})",
-            text::plural(input.pages, "page"),
-            text::size(input.pages * 4096)
+            numbers::plural(input.pages, "page"),
+            numbers::size(input.pages * 4096)
         ),
         format!(
             "{} same-filled ({})",
             input.same_filled,
-            text::percent(input.same_filled as f64 / input.pages as f64)
+            numbers::percent(input.same_filled as f64 / input.pages as f64)
         ),
     ];
     if input.padded_pages > 0 {
@@ -250,7 +275,7 @@ fn sources(to: &mut Markup, input: &Input) {
     let all = &input.sources;
     section(to, "Input", "", |to| {
         to.nest("details", &[], |to| {
-            to.element("summary", &[], text::plural(all.len() as u64, "source"));
+            to.element("summary", &[], numbers::plural(all.len() as u64, "source"));
             let kinds = all
                 .iter()
                 .map(|source| format!("{:?}", source.kind).to_lowercase());

@@ -4,7 +4,7 @@ use super::axis::{self, Axis};
 use super::chart::{Chart, Line, Look, Mark};
 use super::markup::Markup;
 use super::section;
-use crate::bench::figures::{Direction, Run};
+use crate::bench::figures::{Beside, Corunner, Direction, Run, Service};
 use crate::bench::verdict::{BreakEven, MEASURES, Measure, Outcome, Way};
 
 /// Groups of plots that are open at first.
@@ -294,6 +294,73 @@ impl<'a> Plots<'a> {
         });
         legend(to, true, names);
     }
+}
+
+/// The latency of a service alone and beside each load.
+pub(super) fn corunner(to: &mut Markup, of: &Corunner) {
+    let figures = |service: &Service| {
+        let ns = &service.latency_ns;
+        [ns.p50, ns.p90, ns.p99, ns.p999, ns.max]
+    };
+    let several = distinct(of.beside.iter().map(|it| (it.unit_size, it.batch))).len() > 1;
+    let named = |it: &Beside| {
+        let mut name = super::corunner::name(it);
+        if several {
+            name.push_str(&format!(
+                ", {} KiB, batch {}",
+                it.unit_size / 1024,
+                it.batch
+            ));
+        }
+        if it.report.modelled_pages > 0 {
+            name.push_str(" (modelled)");
+        }
+        name
+    };
+    let alone = std::iter::once(("nothing".to_owned(), &of.alone, false));
+    let beside = of
+        .beside
+        .iter()
+        .map(|it| (named(it), &it.service, it.report.modelled_pages > 0));
+    let all: Vec<(String, &Service, bool)> = alone.chain(beside).collect();
+    let looks = all.iter().enumerate().map(|(number, (name, _, modelled))| {
+        let look = Look {
+            number,
+            modelled: *modelled,
+        };
+        (look, format!("beside {name}"))
+    });
+    legend(to, false, looks.clone());
+    let lines = all
+        .iter()
+        .zip(looks)
+        .map(|((_, service, modelled), (look, name))| {
+            let marks = figures(service)
+                .into_iter()
+                .enumerate()
+                .map(|(at, ns)| Mark {
+                    x: at as f64,
+                    y: ns,
+                    hollow: *modelled,
+                    tip: format!("{name}: {} {}", PERCENTILES[at], axis::time(ns)),
+                });
+            Line {
+                look,
+                marks: marks.collect(),
+            }
+        });
+    let chart = Chart {
+        title: "Latency of the service".to_owned(),
+        x: Axis::names("share of requests that took no longer", &PERCENTILES),
+        y: Axis::log(
+            "from when a request is due to its end",
+            all.iter().flat_map(|(_, service, _)| figures(service)),
+            axis::time,
+        ),
+        level: None,
+        lines: lines.collect(),
+    };
+    chart.render(to);
 }
 
 /// A group of all batches.

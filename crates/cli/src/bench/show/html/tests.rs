@@ -217,3 +217,33 @@ fn marks_are_where_their_values_are() {
 }
 
 const PERCENTILES: usize = 5;
+
+#[test]
+fn a_service_and_a_peer_have_their_parts() {
+    let mut results = made_up::results(sweep(&["lz4", "model"], &[8], &[1]));
+    let before = render(&results);
+    results.corunner = Some(made_up::corunner());
+    results.peers.push(made_up::peer());
+    let page = render(&results);
+    let (before, document) = (parse(&before), parse(&page));
+    let count = |document: &Document<'_>, tag| all(document.root(), tag).count();
+    assert_eq!(count(&document, "figure"), count(&before, "figure") + 1);
+    assert_eq!(count(&document, "table"), count(&before, "table") + 3);
+    let row = |name: &str| {
+        let rows = all(document.root(), "tr").map(text_of);
+        let found: Vec<String> = rows.filter(|row| row.starts_with(name)).collect();
+        assert!(!found.is_empty(), "{name}");
+        found
+    };
+    assert!(row("nothing")[0].contains("40.0"), "{:?}", row("nothing"));
+    let beside = row("model");
+    assert!(
+        beside
+            .iter()
+            .any(|row| row.contains("modelled") && row.contains("25.0%"))
+    );
+    assert_eq!((row("floor").len(), row("lzo-rle").len()), (2, 2));
+    let figure = all(document.root(), "figure").last().unwrap();
+    let lines = all(figure, "path").filter(|path| class(*path) == "line");
+    assert_eq!(lines.count(), 3);
+}
