@@ -80,7 +80,7 @@ pub(crate) enum Error {
         why: String,
     },
     /// Ctrl-C came before anything was measured.
-    #[error("interrupted before the first repeat was over: there is nothing to show")]
+    #[error("interrupted before the first turn was over: there is nothing to show")]
     Interrupted,
     /// A worker thread could not be started or pinned.
     #[error("worker thread {worker}: {}", describe(.source))]

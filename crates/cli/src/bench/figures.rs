@@ -34,6 +34,8 @@ pub(crate) struct Method {
     pub(crate) seconds: f64,
     /// As asked for. All runs take turns in each.
     pub(crate) repeats: usize,
+    /// Least time of a turn, of which a repeat has as many as it takes.
+    pub(crate) turn_seconds: f64,
     /// Bytes that each worker starts each repeat with, untimed.
     pub(crate) warm_up_bytes: usize,
     /// What a timestamp costs, measured; there is one for each batch.

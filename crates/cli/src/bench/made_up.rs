@@ -124,6 +124,7 @@ pub(crate) fn results(runs: Vec<Run>) -> Results {
         method: Method {
             seconds: 1.0,
             repeats: 3,
+            turn_seconds: 0.05,
             warm_up_bytes: 4096,
             timestamp_ns: 10.0,
             tsc_hz: None,

@@ -169,19 +169,29 @@ fn measure(
     let interrupted = interrupt::flag();
     let session = |spec: &Spec| Session::new(*spec, settings, input, tools, pool(spec)?);
     let mut sessions: Vec<Session<'_>> = specs.iter().map(session).collect::<Result<_, Error>>()?;
-    let turns = specs.len() * settings.repeats;
-    let bar = progress.runs(turns);
-    'all: for repeat in 0..settings.repeats {
-        for (number, (spec, session)) in specs.iter().zip(&mut sessions).enumerate() {
-            let turn = repeat * specs.len() + number;
-            bar.run(turn, format!("{} ({} of {turns})", spec.name(), turn + 1));
-            let was_good = session.complaint().is_none();
-            session.repeat(interrupted, |part| bar.set(turn, part))?;
-            if let Some(complaint) = session.complaint().filter(|_| was_good) {
-                bar.complain(&complaint);
-            }
-            if interrupted.load(Ordering::Relaxed) {
-                break 'all;
+    let bar = progress.runs(specs.len() * settings.repeats);
+    let share = settings.turn_time().as_secs_f64() / settings.repeat_time().as_secs_f64();
+    let mut go_on = true;
+    'all: while go_on {
+        go_on = false;
+        for repeat in 0..settings.repeats {
+            for (number, spec) in specs.iter().enumerate() {
+                if sessions[number].done(repeat) == 1.0 {
+                    continue;
+                }
+                go_on = true;
+                let done = sessions.iter().map(Session::all_done).sum();
+                bar.name(spec.name());
+                bar.at(done);
+                let session = &mut sessions[number];
+                let was_good = session.complaint().is_none();
+                session.turn(repeat, interrupted, |part| bar.at(done + part * share))?;
+                if let Some(complaint) = session.complaint().filter(|_| was_good) {
+                    bar.complain(&complaint);
+                }
+                if interrupted.load(Ordering::Relaxed) {
+                    break 'all;
+                }
             }
         }
     }
@@ -195,6 +205,7 @@ fn measure(
     let method = Method {
         seconds: settings.seconds.as_secs_f64(),
         repeats: settings.repeats,
+        turn_seconds: settings.turn_time().as_secs_f64(),
         warm_up_bytes: run::WARM_UP_BYTES,
         timestamp_ns: tools.timestamp_ns,
         tsc_hz: tools.ticks.per_second(),

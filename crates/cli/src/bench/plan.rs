@@ -92,6 +92,22 @@ pub(crate) struct Settings {
     pub(crate) pin: bool,
 }
 
+/// The longest turn of a run. What disturbs a host for seconds, such as a neighbour
+/// on the same core, then meets all repeats of all runs alike.
+const TURN: Duration = Duration::from_millis(50);
+
+impl Settings {
+    /// What each repeat is to take, all its turns together.
+    pub(crate) fn repeat_time(&self) -> Duration {
+        self.seconds.div_f64(self.repeats as f64)
+    }
+
+    /// What a turn is to take.
+    pub(crate) fn turn_time(&self) -> Duration {
+        self.repeat_time().min(TURN)
+    }
+}
+
 /// All runs that `args` ask for.
 ///
 /// # Errors

@@ -68,6 +68,16 @@ impl Bar {
         self.set(n, 0.0);
     }
 
+    /// What is under way.
+    pub(crate) fn name(&self, name: String) {
+        self.bar.set_prefix(name);
+    }
+
+    /// So many runs are done.
+    pub(crate) fn at(&self, runs: f64) {
+        self.bar.set_position((runs.max(0.0) * STEPS as f64) as u64);
+    }
+
     /// `part` of run number `n` is done.
     pub(crate) fn set(&self, n: usize, part: f64) {
         let steps = (part.clamp(0.0, 1.0) * STEPS as f64) as u64;

@@ -1,4 +1,4 @@
-//! One run: in each repeat, workers share the input's units until the time is up.
+//! One run: in each turn, workers share the input's units until the time is up.
 
 use super::clock::Ticks;
 use super::cpus;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes of input per piece of work: what a core's cache holds.
 const WORK_BYTES: usize = 256 << 10;
-/// Bytes that every worker starts with, untimed: 256 pages of 4 KiB.
+/// Bytes that every worker starts a turn with, untimed: 256 pages of 4 KiB.
 pub(crate) const WARM_UP_BYTES: usize = 1 << 20;
 
 /// Neighbouring units, counted over all sources.
@@ -30,7 +30,7 @@ struct Work {
     units: u64,
 }
 
-/// A run under way: what all its repeats have found so far.
+/// A run under way: what all its turns have found so far.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     spec: Spec,
@@ -41,10 +41,11 @@ pub(crate) struct Session<'a> {
     units: Units,
     cpus: Vec<usize>,
     all: Tally,
+    /// Of each repeat.
     compress: Vec<Sum>,
     decompress: Vec<Sum>,
+    seconds: Vec<f64>,
     passes: u64,
-    seconds: f64,
 }
 
 /// What all runs of a command measure with.
@@ -86,21 +87,38 @@ impl<'a> Session<'a> {
             tools,
             pool,
             all: Tally::new(),
-            compress: Vec::with_capacity(settings.repeats),
-            decompress: Vec::with_capacity(settings.repeats),
+            compress: vec![Sum::default(); settings.repeats],
+            decompress: vec![Sum::default(); settings.repeats],
+            seconds: vec![0.0; settings.repeats],
             passes: 0,
-            seconds: 0.0,
         })
     }
 
-    /// Makes one repeat, and tells `progress` how far it is, from 0 to 1. One
-    /// that `interrupted` ends is forgotten.
+    /// How much of its time a repeat has had, at most 1.
+    pub(crate) fn done(&self, repeat: usize) -> f64 {
+        match self.settings.repeat_time().as_secs_f64() {
+            _ if self.seconds[repeat] == 0.0 => 0.0,
+            time if time > 0.0 => (self.seconds[repeat] / time).min(1.0),
+            _ => 1.0,
+        }
+    }
+
+    /// The same of all repeats together, at most as many as there are.
+    pub(crate) fn all_done(&self) -> f64 {
+        (0..self.settings.repeats)
+            .map(|repeat| self.done(repeat))
+            .sum()
+    }
+
+    /// Makes one turn of a repeat, and tells `progress` how far it is, from 0 to 1.
+    /// One that `interrupted` ends is forgotten.
     ///
     /// # Errors
     /// If a source cannot be read any more, a thread cannot be had, or every page
     /// is left out.
-    pub(crate) fn repeat(
+    pub(crate) fn turn(
         &mut self,
+        repeat: usize,
         interrupted: &AtomicBool,
         progress: impl FnMut(f64),
     ) -> Result<(), Error> {
@@ -148,7 +166,7 @@ impl<'a> Session<'a> {
             let _ = warm.recv();
             let feeder = Feeder {
                 units: &self.units,
-                time: settings.seconds.div_f64(settings.repeats as f64),
+                time: settings.turn_time(),
                 // The first of all passes is the one whose pages are counted.
                 first_pass: self.passes,
                 to: work,
@@ -169,11 +187,11 @@ impl<'a> Session<'a> {
                 tally.first.dropped
             )));
         }
-        self.compress.push(tally.compress.sum());
-        self.decompress.push(tally.decompress.sum());
+        self.compress[repeat].add(tally.compress.sum());
+        self.decompress[repeat].add(tally.decompress.sum());
+        self.seconds[repeat] += seconds;
         self.all.merge(tally);
         self.passes += passes;
-        self.seconds += seconds;
         Ok(())
     }
 
@@ -365,7 +383,7 @@ impl Units {
 }
 
 impl Session<'_> {
-    /// What was found; `None` before the first repeat is over.
+    /// What was found; `None` before the first turn is over.
     pub(crate) fn figures(&self) -> Option<figures::Run> {
         if self.passes == 0 {
             return None;
@@ -422,7 +440,7 @@ impl Session<'_> {
             padding_bytes: first.padding_bytes,
             dropped_same_filled: first.dropped,
             passes: self.passes,
-            seconds: self.seconds,
+            seconds: self.seconds.iter().sum(),
             compress,
             decompress,
             data,

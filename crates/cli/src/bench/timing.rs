@@ -110,11 +110,19 @@ impl Timing {
 }
 
 /// The times of one repeat, added up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sum {
     ns: f64,
     batches: u64,
     pages: u64,
+}
+
+impl Sum {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.ns += other.ns;
+        self.batches += other.batches;
+        self.pages += other.pages;
+    }
 }
 
 /// How a run's times become figures.

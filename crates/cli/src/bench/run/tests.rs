@@ -134,10 +134,13 @@ fn measure(fault: Fault, batch: usize, threads: usize, settings: Settings) -> fi
     let mut session = Session::new(spec, &settings, &input, &tools, pool).unwrap();
     assert!(session.figures().is_none());
     let go_on = AtomicBool::new(false);
-    for _ in 0..settings.repeats {
-        let mut last = 0.0;
-        session.repeat(&go_on, |part| last = part).unwrap();
-        assert!(last > 0.0);
+    for repeat in 0..settings.repeats {
+        while session.done(repeat) < 1.0 {
+            let (before, mut last) = (session.done(repeat), 0.0);
+            session.turn(repeat, &go_on, |part| last = part).unwrap();
+            assert!(last > 0.0 && session.done(repeat) > before);
+        }
+        assert_eq!(session.all_done(), (repeat + 1) as f64);
     }
     session.figures().unwrap()
 }
@@ -186,12 +189,13 @@ fn bad_pages_are_found_counted_and_named() {
 #[test]
 fn passes_are_whole_and_counts_are_of_one() {
     let settings = Settings {
-        seconds: Duration::from_millis(30),
+        // Several turns.
+        seconds: Duration::from_millis(200),
         ..once()
     };
     let run = measure(Fault::Corrupt, 8, 2, settings);
     assert!(run.passes > 1);
-    assert!(run.seconds >= 0.03);
+    assert!(run.seconds >= 0.2);
     assert_eq!((run.pages, run.bad_pages), (21, 5));
     assert_eq!(run.report.software_pages, 18);
 }
@@ -212,7 +216,7 @@ fn repeats_count_pages_once_and_times_each() {
 
 /// What was not finished is not told.
 #[test]
-fn an_interrupted_repeat_is_forgotten() {
+fn an_interrupted_turn_is_forgotten() {
     let spec = Spec {
         backend: Choice::Software(Codec::Lz4, None),
         unit: UnitSize::DEFAULT,
@@ -222,12 +226,12 @@ fn an_interrupted_repeat_is_forgotten() {
     let (input, tools, settings) = (input(), Tools::new(), once());
     let pool = Pool::with_provider(Faulty(Fault::None)).unwrap();
     let mut session = Session::new(spec, &settings, &input, &tools, pool).unwrap();
-    session.repeat(&AtomicBool::new(true), |_| {}).unwrap();
+    session.turn(0, &AtomicBool::new(true), |_| {}).unwrap();
     assert!(session.figures().is_none());
-    session.repeat(&AtomicBool::new(false), |_| {}).unwrap();
+    session.turn(0, &AtomicBool::new(false), |_| {}).unwrap();
     let run = session.figures().unwrap();
     assert_eq!((run.pages, run.passes), (21, 1));
-    session.repeat(&AtomicBool::new(true), |_| {}).unwrap();
+    session.turn(0, &AtomicBool::new(true), |_| {}).unwrap();
     assert_eq!(session.figures().unwrap().passes, 1);
 }
 
