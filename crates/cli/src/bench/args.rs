@@ -121,8 +121,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value = "2", value_parser = seconds)]
     pub(crate) seconds: Duration,
 
-    /// Times that each run is made: all runs take turns, and how far the repeats
-    /// of one are apart is its spread
+    /// Times that each run is made: all runs take turns, the fastest pass of each
+    /// repeat tells its speed, and how far they are apart is the run's spread
     #[arg(long, value_name = "N", default_value = "7", value_parser = repeats)]
     pub(crate) repeats: usize,
 

@@ -262,7 +262,7 @@ pub(crate) struct Direction {
     pub(crate) gb_per_second: f64,
     pub(crate) cpu_seconds_per_gb: f64,
     pub(crate) tsc_ticks_per_page: Option<f64>,
-    /// The mean time per page of each repeat.
+    /// The mean time per page of the fastest pass of each repeat.
     pub(crate) repeats: Repeated,
     /// What timing costs, as a share of what was timed.
     pub(crate) timing_share: f64,

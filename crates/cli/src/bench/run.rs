@@ -41,7 +41,7 @@ pub(crate) struct Session<'a> {
     units: Units,
     cpus: Vec<usize>,
     all: Tally,
-    /// Of each repeat.
+    /// The fastest pass of each repeat.
     compress: Vec<Sum>,
     decompress: Vec<Sum>,
     seconds: Vec<f64>,
@@ -177,7 +177,7 @@ impl<'a> Session<'a> {
             let result = join(workers);
             (result, passes, start.elapsed().as_secs_f64())
         });
-        let tally = result?;
+        let mut tally = result?;
         let Some(passes) = passes else {
             return Ok(());
         };
@@ -187,8 +187,11 @@ impl<'a> Session<'a> {
                 tally.first.dropped
             )));
         }
-        self.compress[repeat].add(tally.compress.sum());
-        self.decompress[repeat].add(tally.decompress.sum());
+        for [compress, decompress] in tally.passes.values() {
+            self.compress[repeat].keep_faster(*compress);
+            self.decompress[repeat].keep_faster(*decompress);
+        }
+        tally.passes.clear();
         self.seconds[repeat] += seconds;
         self.all.merge(tally);
         self.passes += passes;
@@ -314,7 +317,7 @@ fn work_until_done(
     for work in works {
         // The last pages of a pass may be less than a load.
         if let Some(last) = pass.filter(|&last| last != work.pass) {
-            worker.flush(kind(last));
+            worker.end_pass(last, kind(last));
         }
         pass = Some(work.pass);
         for place in units.places(work.first, work.units) {
@@ -322,7 +325,9 @@ fn work_until_done(
             worker.push(place, kind).map_err(Failed::Input)?;
         }
     }
-    worker.flush(pass.map_or(Pass::Later, kind));
+    if let Some(last) = pass {
+        worker.end_pass(last, kind(last));
+    }
     Ok(worker.tally())
 }
 

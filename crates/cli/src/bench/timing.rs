@@ -99,7 +99,7 @@ impl Timing {
         self.pages += other.pages;
     }
 
-    /// What is told of one repeat.
+    /// All of it, added up.
     pub(crate) fn sum(&self) -> Sum {
         Sum {
             ns: self.ns,
@@ -109,7 +109,7 @@ impl Timing {
     }
 }
 
-/// The times of one repeat, added up.
+/// The times of some calls, added up.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sum {
     ns: f64,
@@ -123,6 +123,24 @@ impl Sum {
         self.batches += other.batches;
         self.pages += other.pages;
     }
+
+    /// What came after an earlier sum.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self {
+            ns: self.ns - earlier.ns,
+            batches: self.batches - earlier.batches,
+            pages: self.pages - earlier.pages,
+        }
+    }
+
+    /// Keeps the one with less time per page; of nothing, the other.
+    pub(crate) fn keep_faster(&mut self, other: Self) {
+        if self.pages == 0
+            || other.pages > 0 && other.ns * (self.pages as f64) < self.ns * other.pages as f64
+        {
+            *self = other;
+        }
+    }
 }
 
 /// How a run's times become figures.
@@ -135,7 +153,7 @@ pub(crate) struct Scale<'a> {
     pub(crate) timestamp_ns: f64,
 }
 
-/// The figures of all repeats together, and of each. Not numbers if there was no
+/// The figures of all passes, and of the fastest of each repeat. Not numbers if there was no
 /// page.
 pub(crate) fn figures(all: &Timing, repeats: &[Sum], scale: Scale<'_>) -> Direction {
     let some = |figure: f64| if all.pages == 0 { f64::NAN } else { figure };

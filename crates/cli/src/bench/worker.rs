@@ -5,7 +5,7 @@ use super::clock::{Ticks, cpu_time};
 use super::input::{Reader, Source};
 use super::memory::Aligned;
 use super::plan::Spec;
-use super::timing::Timing;
+use super::timing::{Sum, Timing};
 use super::zsmalloc::Classes;
 use crate::error::Error;
 use core::fmt;
@@ -36,6 +36,8 @@ pub(crate) enum Pass {
 pub(crate) struct Tally {
     pub(crate) compress: Timing,
     pub(crate) decompress: Timing,
+    /// Of each pass: compressing, decompressing.
+    pub(crate) passes: BTreeMap<u64, [Sum; 2]>,
     pub(crate) first: Counts,
     /// The pages that did not come back as they were, each once.
     pub(crate) bad: BTreeMap<Place, Fault>,
@@ -61,6 +63,7 @@ impl Tally {
         Self {
             compress: Timing::new(),
             decompress: Timing::new(),
+            passes: BTreeMap::new(),
             first: Counts::default(),
             bad: BTreeMap::new(),
         }
@@ -70,6 +73,12 @@ impl Tally {
         self.compress.merge(&other.compress);
         self.decompress.merge(&other.decompress);
         self.bad.extend(other.bad);
+        for (pass, sums) in other.passes {
+            let to = self.passes.entry(pass).or_default();
+            for (to, from) in to.iter_mut().zip(sums) {
+                to.add(from);
+            }
+        }
         let (to, from) = (&mut self.first, other.first);
         to.report += from.report;
         to.zsmalloc_bytes += from.zsmalloc_bytes;
@@ -175,6 +184,8 @@ pub(crate) struct Worker<'a> {
     /// them: the end of one is the beginning of the next.
     laps: Vec<u64>,
     tally: Tally,
+    /// Both ways' times up to the end of the last pass.
+    so_far: [Sum; 2],
 }
 
 /// Bytes of pages that are copied in, then compressed, then decompressed: so many
@@ -213,6 +224,7 @@ impl<'a> Worker<'a> {
             done: Vec::with_capacity(load),
             laps: Vec::with_capacity(load / gear.batch + 1),
             tally: Tally::new(),
+            so_far: [Sum::default(); 2],
         }
     }
 
@@ -253,6 +265,15 @@ impl<'a> Worker<'a> {
             self.judge();
             self.places.clear();
         }
+    }
+
+    /// A pass is over, as far as this worker had a part in it.
+    pub(crate) fn end_pass(&mut self, number: u64, pass: Pass) {
+        self.flush(pass);
+        let now = [self.tally.compress.sum(), self.tally.decompress.sum()];
+        let of_pass = [now[0].since(self.so_far[0]), now[1].since(self.so_far[1])];
+        self.so_far = now;
+        self.tally.passes.insert(number, of_pass);
     }
 
     fn compress(&mut self, pass: Pass) {

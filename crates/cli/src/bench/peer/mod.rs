@@ -249,6 +249,8 @@ impl<'a> Session<'a> {
 
         let time = self.settings.seconds.div_f64(self.settings.repeats as f64);
         let (start, mut passes, mut stat) = (Instant::now(), 0, None);
+        let mut fastest = [Sum::default(); 2];
+        let mut so_far = fastest;
         while whole {
             // The last pass's pages would have to be freed by this one's stores.
             disk.clear(bytes)?;
@@ -261,6 +263,11 @@ impl<'a> Session<'a> {
                 break;
             }
             passes += 1;
+            let now = [writer.tally.compress.sum(), writer.tally.decompress.sum()];
+            for ((fastest, now), so_far) in fastest.iter_mut().zip(now).zip(so_far) {
+                fastest.keep_faster(now.since(so_far));
+            }
+            so_far = now;
             if stat.is_none() {
                 stat = Some(device.mm_stat()?);
             }
@@ -278,8 +285,8 @@ impl<'a> Session<'a> {
             if self.passes > 0 {
                 tally.first = Counts::default();
             }
-            self.store.push(tally.compress.sum());
-            self.load.push(tally.decompress.sum());
+            self.store.push(fastest[0]);
+            self.load.push(fastest[1]);
             self.all.merge(tally);
             self.stat = self.stat.or(stat);
             self.passes += passes;

@@ -18,11 +18,11 @@ const MUCH_PADDING: f64 = 0.01;
 
 /// What the headings of the tables mean.
 pub(super) const LEGEND: &str = "\
-p50, p99: ns per page, each charged its batch's time divided by the batch's pages; pages/s: all
-threads, by the median of the repeats; +-: their interquartile range by it. s/GB: CPU seconds by
-GB of pages; ticks: of the TSC, per page, which are not the core's cycles; p99.9: of whole
-batches, in us; raw: incompressible; zsm: the ratio by the size classes of zsmalloc, zswap's
-allocator.
+p50, p99: ns per page, each charged its batch's time divided by the batch's pages; pages/s, GB/s:
+all threads, by the fastest pass of each repeat, the median of them; +-: their interquartile range
+by it. s/GB: CPU seconds by GB of pages; ticks: of the TSC, per page, which are not the core's
+cycles; p99.9: of whole batches, in us; raw: incompressible; zsm: the ratio by the size classes of
+zsmalloc, zswap's allocator. All but pages/s, GB/s and +- have every pass, disturbed ones too.
 ";
 
 pub(super) fn render(results: &Results) -> String {
