@@ -337,7 +337,7 @@ fn interrupted(path: &str) -> Value {
             .status();
         assert!(kill.unwrap().success());
         let output = child.wait_with_output().unwrap();
-        // Nothing, if it came before the first repeat was over.
+        // Nothing, if it came before the first turn was over.
         if output.status.code() == Some(130) && !output.stdout.is_empty() {
             return serde_json::from_slice(&output.stdout).unwrap();
         }
