@@ -602,6 +602,35 @@ fn a_model_is_judged_and_shown() {
     assert!(page.contains("&lt;b&gt;&amp;&quot;") && !page.contains("http:"));
 }
 
+/// One command, all formats: the same results.
+#[test]
+fn several_files_have_the_same_results() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let named = |name: &str| dir.path().join(name);
+    let mut command = pagepress();
+    command.args(["--backend", "lz4"]).arg(dir.path());
+    for name in ["r.json", "r.csv", "r.html", "r.txt"] {
+        command.arg("--output").arg(named(name));
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success() && output.stdout.is_empty());
+    let read = |name| fs::read_to_string(named(name)).unwrap();
+    let json: Value = serde_json::from_str(&read("r.json")).unwrap();
+    let sha256 = json["input"]["sha256"].as_str().unwrap();
+    for (name, start) in [("r.csv", "backend,"), ("r.html", "<!DOCTYPE html>")] {
+        let text = read(name);
+        assert!(text.starts_with(start) && text.contains(sha256), "{name}");
+    }
+    let text = read("r.txt");
+    assert!(
+        text.starts_with("input ") && text.contains(&sha256[..16]),
+        "{text}"
+    );
+    let told = refused(command.args(["--format", "json"]));
+    assert!(told.contains("leave out --format"), "{told}");
+}
+
 #[test]
 fn an_output_file_is_whole_or_not_there() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,10 @@
 //! The options of `pagepress bench`, each checked for itself.
 
+use crate::error::Error;
 use clap::ArgGroup;
 use pagepress::{Codec, UnitSize};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Batches beyond this measure memory, not compression.
@@ -23,9 +25,9 @@ Examples:
   pagepress bench core.1234              the memory in a core file
   pagepress bench dump.img --backend lz4,zstd:1,zstd:3 --threads 1,8
   pagepress bench dump.img --corunner    and what a service on that CPU suffers
-  pagepress bench dump.img --unit-size 4k,16k,64k --format json --output r.json
+  pagepress bench dump.img --unit-size 4k,16k,64k --format json
   pagepress bench --compare before.json after.json
-  pagepress bench dump.img --batch 1,8,32 --format html --output r.html
+  pagepress bench dump.img --batch 1,8,32 --output r.html --output r.json
 
 A source is cut into pages of the unit size; its last page is padded with
 zeroes. Every page is compressed, decompressed and compared. Time per page is
@@ -173,14 +175,15 @@ pub(crate) struct Args {
     )]
     pub(crate) compare: Vec<PathBuf>,
 
-    /// How to print the results
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    /// How to print the results [default: text, or what the name of --output says]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
 
-    /// Write the results to this file, whole or not at all, instead of
-    /// standard output
+    /// Write the results to this file, whole or not at all, instead of standard
+    /// output; .json, .csv and .html are known by their names. Repeat it for the
+    /// same results in several formats
     #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    pub(crate) output: Vec<PathBuf>,
 
     /// Show no progress
     #[arg(long, short)]
@@ -198,6 +201,33 @@ pub(crate) enum Format {
     Csv,
     /// One page with plots and all tables, that needs no network
     Html,
+}
+
+impl Args {
+    /// Where results go, in which format: to standard output if to no file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if --format is to be that of several files.
+    pub(crate) fn outputs(&self) -> Result<Vec<(Format, Option<&Path>)>, Error> {
+        let of_name = |path: &Path| match path.extension().and_then(OsStr::to_str) {
+            Some("json") => Format::Json,
+            Some("csv") => Format::Csv,
+            Some("html" | "htm") => Format::Html,
+            _ => Format::Text,
+        };
+        match (&self.output[..], self.format) {
+            ([], format) => Ok(vec![(format.unwrap_or(Format::Text), None)]),
+            ([path], Some(format)) => Ok(vec![(format, Some(path))]),
+            (paths, None) => Ok(paths
+                .iter()
+                .map(|path| (of_name(path), Some(path.as_path())))
+                .collect()),
+            (_, Some(_)) => Err(Error::Usage(
+                "with several --output, the format of each is what its name says: leave out --format"
+                    .to_owned(),
+            )),
+        }
+    }
 }
 
 /// A value of `--peer`.

@@ -84,8 +84,10 @@ impl Verdict {
 /// Wrong use, or input that cannot be read. Nothing was printed then.
 pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
     if let [a, b] = &args.compare[..] {
-        let output = Output::prepare(args.output.as_deref())?;
-        output.write(&compare::main(a, b, args.format)?)?;
+        for (format, path) in args.outputs()? {
+            let output = Output::prepare(path)?;
+            output.write(&compare::main(a, b, format)?)?;
+        }
         return Ok(Verdict::AllVerified);
     }
     let specs = plan::specs(args)?;
@@ -102,7 +104,10 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
     };
     host::fits_in_memory("--corunner", corunner::bytes(&beside), "leave it out")?;
     peer::check(args)?;
-    let output = Output::prepare(args.output.as_deref())?;
+    let mut outputs = Vec::new();
+    for (format, path) in args.outputs()? {
+        outputs.push((format, Output::prepare(path)?));
+    }
     let settings = Settings {
         seconds: args.seconds,
         repeats: args.repeats,
@@ -137,7 +142,9 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
         results.method.interrupted = interrupted.load(Ordering::Relaxed);
     }
     results.input.changed_files = input.changed_files();
-    output.write(&show::render(args.format, &results))?;
+    for (format, output) in outputs {
+        output.write(&show::render(format, &results))?;
+    }
     let beside = results
         .corunner
         .iter()
