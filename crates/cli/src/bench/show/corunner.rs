@@ -41,12 +41,20 @@ pub(super) fn render(text: &mut String, corunner: &Corunner) {
 
 /// What a reader must know to read the table right.
 pub(super) fn notes(corunner: &Corunner) -> Vec<String> {
+    let (all, alone) = (&corunner.beside, &corunner.alone.latency_ns);
     let mut notes = Vec::new();
+    if all.iter().any(|it| it.service.latency_ns.p99 < alone.p99) {
+        notes.push(
+            "note: beside some loads the service was faster than alone: an idle CPU takes its time to \
+             wake, above all a virtual one on a busy host, and a load keeps it awake"
+                .to_owned(),
+        );
+    }
     let behind = |beside: &&Beside| beside.pages_per_second < KEPT_UP * corunner.pages_per_second;
     for beside in corunner.beside.iter().filter(behind) {
         notes.push(format!(
             "note: {} did not keep up: {} of {} pages/s",
-            name(beside),
+            full_name(beside, all),
             figure(beside.pages_per_second),
             figure(corunner.pages_per_second)
         ));
@@ -65,13 +73,13 @@ pub(super) fn notes(corunner: &Corunner) -> Vec<String> {
         for (reason, pages) in &beside.report.fallbacks {
             notes.push(format!(
                 "fallback: beside the service, {}: {pages} pages done by software: {reason}",
-                name(beside)
+                full_name(beside, all)
             ));
         }
         if beside.bad_pages > 0 {
             notes.push(format!(
                 "BAD: beside the service, {}: {} pages did not come back as they were",
-                name(beside),
+                full_name(beside, all),
                 beside.bad_pages
             ));
         }
@@ -79,8 +87,21 @@ pub(super) fn notes(corunner: &Corunner) -> Vec<String> {
     notes
 }
 
+/// The load's backend.
 pub(super) fn name(beside: &Beside) -> String {
     backend_name(beside.backend, beside.level, beside.huffman)
+}
+
+/// The load's backend, with whatever tells it from the others.
+fn full_name(beside: &Beside, all: &[Beside]) -> String {
+    let mut full = name(beside);
+    if several(all.iter().map(|it| it.unit_size)) {
+        let _ = write!(full, " unit {}", unit_name(beside.unit_size));
+    }
+    if several(all.iter().map(|it| it.batch)) {
+        let _ = write!(full, " batch {}", beside.batch);
+    }
+    full
 }
 
 /// The service alone first, then one row per load.

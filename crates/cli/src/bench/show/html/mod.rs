@@ -87,7 +87,7 @@ fn beside(to: &mut Markup, results: &Results) {
     if let Some(of) = &results.corunner {
         let title = "A service on the same CPU";
         section(to, title, corunner::LEGEND, |to| {
-            to.nest("div", &[("class", &"plots")], |to| plots::corunner(to, of));
+            plots::corunner(to, of);
             let modelled = |row: usize| {
                 let beside = row.checked_sub(1).and_then(|row| of.beside.get(row));
                 beside.is_some_and(|beside| beside.report.modelled_pages > 0)

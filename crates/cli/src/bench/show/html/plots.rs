@@ -296,45 +296,37 @@ impl<'a> Plots<'a> {
     }
 }
 
-/// The latency of a service alone and beside each load.
+/// The latency of a service alone and beside each backend, with its largest batch and
+/// smallest unit.
 pub(super) fn corunner(to: &mut Markup, of: &Corunner) {
     let figures = |service: &Service| {
         let ns = &service.latency_ns;
         [ns.p50, ns.p90, ns.p99, ns.p999, ns.max]
     };
-    let several = distinct(of.beside.iter().map(|it| (it.unit_size, it.batch))).len() > 1;
-    let named = |it: &Beside| {
-        let mut name = super::corunner::name(it);
-        if several {
-            name.push_str(&format!(
-                ", {} KiB, batch {}",
-                it.unit_size / 1024,
-                it.batch
-            ));
-        }
-        if it.report.modelled_pages > 0 {
-            name.push_str(" (modelled)");
-        }
-        name
+    let unit = of.beside.iter().map(|it| it.unit_size).min();
+    let batch = of.beside.iter().map(|it| it.batch).max();
+    let is_shown = |it: &&Beside| (Some(it.unit_size), Some(it.batch)) == (unit, batch);
+    let mut all = vec![("alone".to_owned(), &of.alone, false)];
+    for it in of.beside.iter().filter(is_shown) {
+        let modelled = it.report.modelled_pages > 0;
+        let by = if modelled { " (modelled)" } else { "" };
+        let name = format!("beside {}{by}", super::corunner::name(it));
+        all.push((name, &it.service, modelled));
+    }
+    let look = |number: usize| Look {
+        number,
+        modelled: all[number].2,
     };
-    let alone = std::iter::once(("nothing".to_owned(), &of.alone, false));
-    let beside = of
-        .beside
-        .iter()
-        .map(|it| (named(it), &it.service, it.report.modelled_pages > 0));
-    let all: Vec<(String, &Service, bool)> = alone.chain(beside).collect();
-    let looks = all.iter().enumerate().map(|(number, (name, _, modelled))| {
-        let look = Look {
-            number,
-            modelled: *modelled,
-        };
-        (look, format!("beside {name}"))
-    });
-    legend(to, false, looks.clone());
+    let names = all.iter().enumerate();
+    legend(
+        to,
+        false,
+        names.map(|(number, (name, ..))| (look(number), name.clone())),
+    );
     let lines = all
         .iter()
-        .zip(looks)
-        .map(|((_, service, modelled), (look, name))| {
+        .enumerate()
+        .map(|(number, (name, service, modelled))| {
             let marks = figures(service)
                 .into_iter()
                 .enumerate()
@@ -345,12 +337,19 @@ pub(super) fn corunner(to: &mut Markup, of: &Corunner) {
                     tip: format!("{name}: {} {}", PERCENTILES[at], axis::time(ns)),
                 });
             Line {
-                look,
+                look: look(number),
                 marks: marks.collect(),
             }
         });
+    let mut title = "Latency of the service".to_owned();
+    if let (Some(unit), Some(batch)) = (unit, batch) {
+        title.push_str(&format!(
+            ", loads of {} KiB pages in batches of {batch}",
+            unit / 1024
+        ));
+    }
     let chart = Chart {
-        title: "Latency of the service".to_owned(),
+        title,
         x: Axis::names("share of requests that took no longer", &PERCENTILES),
         y: Axis::log(
             "from when a request is due to its end",
@@ -360,7 +359,7 @@ pub(super) fn corunner(to: &mut Markup, of: &Corunner) {
         level: None,
         lines: lines.collect(),
     };
-    chart.render(to);
+    to.nest("div", &[("class", &"plots")], |to| chart.render(to));
 }
 
 /// A group of all batches.
