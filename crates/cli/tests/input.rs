@@ -239,7 +239,7 @@ fn holes_are_counted_and_not_read() {
     let told = refused(pagepress().arg(&path));
     let holes = TIB / PAGE + 1;
     assert!(
-        told.contains(&format!("no page; skipped: {holes} pages holes")),
+        told.contains(&format!("no page; skipped: {holes} pages: holes")),
         "{told}"
     );
 }

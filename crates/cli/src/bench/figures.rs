@@ -123,6 +123,17 @@ pub(crate) struct Skipped {
     pub(crate) warn: bool,
 }
 
+impl Skipped {
+    /// How many of what.
+    pub(crate) fn counted(&self) -> String {
+        match (self.count, self.unit) {
+            (1, "processes") => "1 process".to_owned(),
+            (1, units) => format!("1 {}", units.trim_end_matches('s')),
+            (n, units) => format!("{n} {units}"),
+        }
+    }
+}
+
 /// One run.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

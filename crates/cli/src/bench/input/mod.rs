@@ -138,7 +138,7 @@ impl Input {
             (false, _) => {
                 let skips = self.figures.skipped.iter();
                 let whys: Vec<_> = skips
-                    .map(|skip| format!("{} {} {}", skip.count, skip.unit, skip.why))
+                    .map(|skip| format!("{}: {}", skip.counted(), skip.why))
                     .collect();
                 format!("the input holds no page; skipped: {}", whys.join(", "))
             }

@@ -73,7 +73,7 @@ pub(super) fn render(results: &Results) -> String {
 
 /// A line for stderr on something that should have been readable.
 pub(crate) fn warning(skip: &Skipped) -> String {
-    let mut line = format!("{}: skipped {}: {}", skip.what, counted(skip), skip.why);
+    let mut line = format!("{}: skipped {}: {}", skip.what, skip.counted(), skip.why);
     if let Some(first) = &skip.first {
         let which = if skip.count == 1 { "" } else { "first: " };
         let _ = write!(line, " ({which}{first})");
@@ -136,7 +136,7 @@ fn describe_input(text: &mut String, input: &Input) {
     facts(text, "", &counts);
     for (n, skip) in input.skipped.iter().take(LINES).enumerate() {
         let label = if n == 0 { "skipped" } else { "" };
-        let skip = format!("{} of {}: {}", counted(skip), skip.what, skip.why);
+        let skip = format!("{} of {}: {}", skip.counted(), skip.what, skip.why);
         facts(text, label, &[skip]);
     }
     if input.skipped.len() > LINES {
@@ -516,15 +516,6 @@ fn unit(run: &Run) -> String {
 pub(super) fn several(mut values: impl Iterator<Item = usize>) -> bool {
     let first = values.next();
     values.any(|value| Some(value) != first)
-}
-
-/// What was skipped, counted.
-fn counted(skip: &Skipped) -> String {
-    match (skip.count, skip.unit) {
-        (1, "processes") => "1 process".to_owned(),
-        (1, units) => format!("1 {}", units.trim_end_matches('s')),
-        (n, units) => format!("{n} {units}"),
-    }
 }
 
 #[cfg(test)]
