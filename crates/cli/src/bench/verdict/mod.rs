@@ -168,7 +168,7 @@ pub(crate) fn judge(runs: &[Run]) -> Judgement {
 }
 
 /// Each value once, in the order of the first.
-fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+pub(crate) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
     let mut all = Vec::new();
     for value in values {
         if !all.contains(&value) {

@@ -5,7 +5,7 @@ use super::chart::{Chart, Line, Look, Mark};
 use super::markup::Markup;
 use super::section;
 use crate::bench::figures::{Beside, Corunner, Direction, Run, Service};
-use crate::bench::verdict::{BreakEven, MEASURES, Measure, Outcome, Way};
+use crate::bench::verdict::{BreakEven, MEASURES, Measure, Outcome, Way, distinct};
 
 /// Groups of plots that are open at first.
 const OPEN: usize = 2;
@@ -47,16 +47,6 @@ impl Group {
         }
         name
     }
-}
-
-fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut all = Vec::new();
-    for value in values {
-        if !all.contains(&value) {
-            all.push(value);
-        }
-    }
-    all
 }
 
 impl<'a> Plots<'a> {
