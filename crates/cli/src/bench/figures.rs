@@ -501,6 +501,29 @@ impl From<pagepress::Stats> for Calls {
     }
 }
 
+impl Calls {
+    /// Who did the pages that needed a codec: what the report of one pass says, unless
+    /// software did pages for the device in another, or on the way back.
+    pub(crate) fn performed_by(&self, report: &Report) -> &'static str {
+        match report.performed_by() {
+            "hardware" | "modelled" if self.fallbacks().next().is_some() => "mixed",
+            by => by,
+        }
+    }
+
+    /// Pages that software did for a device, of all passes.
+    pub(crate) fn fallbacks(&self) -> impl Iterator<Item = (&'static str, &FallbackReason, u64)> {
+        let ways = [
+            ("compressing", &self.compress),
+            ("decompressing", &self.decompress),
+        ];
+        ways.into_iter().flat_map(|(way, done)| {
+            let reasons = done.fallbacks.iter();
+            reasons.map(move |(reason, pages)| (way, reason, *pages))
+        })
+    }
+}
+
 /// Who did the pages of all passes one way, warm-up included.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -509,6 +532,10 @@ pub(crate) struct Done {
     pub(crate) hardware_pages: u64,
     pub(crate) modelled_pages: u64,
     pub(crate) software_pages: u64,
+    /// Only the reasons that occurred.
+    #[serde(serialize_with = "as_map")]
+    #[cfg_attr(test, schemars(with = "std::collections::BTreeMap<String, u64>"))]
+    pub(crate) fallbacks: Vec<(FallbackReason, u64)>,
 }
 
 impl From<&pagepress::Report> for Done {
@@ -518,6 +545,7 @@ impl From<&pagepress::Report> for Done {
             hardware_pages: report.hardware_pages(),
             modelled_pages: report.modelled_pages(),
             software_pages: report.software_pages(),
+            fallbacks: report.fallback_reasons().collect(),
         }
     }
 }
@@ -557,5 +585,26 @@ impl Report {
             (0, 0, _) => "modelled",
             _ => "mixed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::bench::made_up;
+    use pagepress::FallbackReason;
+
+    /// Pages that software did in later passes only, or on the way back, still show.
+    #[test]
+    fn a_fallback_in_any_pass_is_mixed() {
+        for backend in ["iaa", "model"] {
+            let mut run = made_up::run(backend, 8, 1000.0);
+            assert_eq!(run.calls.performed_by(&run.report), run.performed_by);
+            run.calls.decompress.fallbacks = vec![(FallbackReason::ALL[0], 3)];
+            assert_eq!(run.calls.performed_by(&run.report), "mixed");
+            let told: Vec<_> = run.calls.fallbacks().collect();
+            assert_eq!(told, [("decompressing", &FallbackReason::ALL[0], 3)]);
+        }
+        let run = made_up::run("lz4", 8, 1000.0);
+        assert_eq!(run.calls.performed_by(&run.report), "software");
     }
 }

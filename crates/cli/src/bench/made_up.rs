@@ -51,6 +51,7 @@ pub(crate) fn run(backend: &'static str, batch: usize, ns: f64) -> Run {
         hardware_pages: hardware,
         modelled_pages: modelled,
         software_pages: PAGES - hardware,
+        fallbacks: Vec::new(),
     };
     let report = Report {
         hardware_pages: hardware,

@@ -401,6 +401,7 @@ impl Session<'_> {
         let others = first.pages - first.same_filled;
         let same_filled_bytes = first.same_filled * size_of::<u64>() as u64;
         let report = figures::Report::new(&first.report, pool.unavailable());
+        let calls = figures::Calls::from(pool.stats());
         let scale = Scale {
             threads: spec.threads,
             unit,
@@ -430,7 +431,7 @@ impl Session<'_> {
             codec: pool.codec().name(),
             level: spec.backend.level(),
             huffman: spec.backend.huffman(),
-            performed_by: report.performed_by(),
+            performed_by: calls.performed_by(&report),
             unit_size: unit,
             batch: spec.batch,
             threads: spec.threads,
@@ -456,7 +457,7 @@ impl Session<'_> {
                 .into_iter()
                 .map(figures::Queue::from)
                 .collect(),
-            calls: pool.stats().into(),
+            calls,
             memory: memory.unwrap_or_default(),
             verified: tally.bad.is_empty(),
             bad_pages: tally.bad.len() as u64,

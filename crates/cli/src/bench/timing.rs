@@ -103,6 +103,7 @@ impl Timing {
     pub(crate) fn sum(&self) -> Sum {
         Sum {
             ns: self.ns,
+            cpu: self.cpu,
             batches: self.batches,
             pages: self.pages,
         }
@@ -113,6 +114,7 @@ impl Timing {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sum {
     ns: f64,
+    cpu: Duration,
     batches: u64,
     pages: u64,
 }
@@ -120,6 +122,7 @@ pub(crate) struct Sum {
 impl Sum {
     pub(crate) fn add(&mut self, other: Self) {
         self.ns += other.ns;
+        self.cpu += other.cpu;
         self.batches += other.batches;
         self.pages += other.pages;
     }
@@ -128,6 +131,7 @@ impl Sum {
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {
             ns: self.ns - earlier.ns,
+            cpu: self.cpu - earlier.cpu,
             batches: self.batches - earlier.batches,
             pages: self.pages - earlier.pages,
         }
@@ -167,9 +171,10 @@ pub(crate) fn figures(all: &Timing, repeats: &[Sum], scale: Scale<'_>) -> Direct
     };
     let mean = |sum: &Sum| (sum.ns - off * sum.batches as f64).max(0.0) / sum.pages as f64;
     let repeats = repeats.iter().filter(|sum| sum.pages > 0);
+    let cpu = |sum: &Sum| sum.cpu.as_secs_f64() * 1e9 / (sum.pages as f64 * scale.unit as f64);
+    let cpu = Repeated::of(repeats.clone().map(cpu).collect());
     let repeats = Repeated::of(repeats.map(mean).collect());
     let per_page = off * batches / pages;
-    let bytes = pages * scale.unit as f64;
     let pages_per_second = scale.threads as f64 * 1e9 / repeats.median;
     let percentiles = |histogram: &Histogram<u64>, longest: f64, mean: f64, off: f64| {
         // A histogram rounds up, which must not pass the exact maximum.
@@ -191,7 +196,7 @@ pub(crate) fn figures(all: &Timing, repeats: &[Sum], scale: Scale<'_>) -> Direct
         ns_per_batch: percentiles(&all.per_batch, all.longest_batch, all.ns / batches, off),
         pages_per_second,
         gb_per_second: pages_per_second * scale.unit as f64 / 1e9,
-        cpu_seconds_per_gb: some(all.cpu.as_secs_f64() * 1e9 / bytes),
+        cpu_seconds_per_gb: some(cpu.median),
         tsc_ticks_per_page: scale
             .ticks
             .per_second()

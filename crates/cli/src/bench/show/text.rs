@@ -22,7 +22,8 @@ p50, p99: ns per page, each charged its batch's time divided by the batch's page
 all threads, by the fastest pass of each repeat, the median of them; +-: their interquartile range
 by it. s/GB: CPU seconds by GB of pages; ticks: of the TSC, per page, which are not the core's
 cycles; p99.9: of whole batches, in us; raw: incompressible; zsm: the ratio by the size classes of
-zsmalloc, zswap's allocator. All but pages/s, GB/s and +- have every pass, disturbed ones too.
+zsmalloc, zswap's allocator. pages/s, GB/s, s/GB and +- are of the fastest passes, all else of every
+pass, disturbed ones too.
 ";
 
 pub(super) fn render(results: &Results) -> String {
@@ -476,6 +477,18 @@ pub(super) fn notes(results: &Results) -> Vec<String> {
                 full_name(run, runs),
                 plural(*pages, "page"),
                 why.unwrap_or_default()
+            ));
+        }
+        // A run wholly in software has told above why.
+        for (way, reason, pages) in run
+            .calls
+            .fallbacks()
+            .filter(|_| run.performed_by == "mixed")
+        {
+            notes.push(format!(
+                "fallback: {}: in all passes, {way}: {} done by software: {reason}",
+                full_name(run, runs),
+                plural(pages, "page")
             ));
         }
         if let Some(first) = &run.first_bad {
