@@ -8,6 +8,10 @@ use super::lines::WIDTH;
 /// In the second of [`columns`], if a software model did pages.
 pub(super) const MODELLED: &str = "modelled";
 
+/// Groups of [`columns`].
+const COMPRESS: &str = "compress";
+const DECOMPRESS: &str = "decompress";
+
 /// What the cells of [`columns`] mean.
 pub(super) const LEGEND: &str = "\
 all, N+, some, no: at which batches the device is better by more than the spread (N+: from batch N
@@ -20,7 +24,12 @@ pub(super) fn text(verdict: &Judgement) -> String {
     let mut text = String::new();
     if !verdict.break_even.is_empty() {
         text.push_str("\nWhere a device is better than software:\n");
-        text.push_str(&table::render(&columns(&verdict.break_even)));
+        // One after the other: side by side they may have more than 100 columns.
+        for group in [COMPRESS, DECOMPRESS] {
+            let mut columns = columns(&verdict.break_even);
+            columns.retain(|column| column.group.is_empty() || column.group == group);
+            text.push_str(&table::render(&columns));
+        }
         text.push_str(LEGEND);
     }
     if !verdict.sentences.is_empty() {
@@ -85,8 +94,8 @@ pub(super) fn columns(all: &[BreakEven]) -> Vec<Column> {
     for way in [Way::Compress, Way::Decompress] {
         for (measure, _) in MEASURES.iter().filter(|(_, of)| *of == way) {
             let group = match way {
-                Way::Compress => "compress",
-                Way::Decompress => "decompress",
+                Way::Compress => COMPRESS,
+                Way::Decompress => DECOMPRESS,
             };
             let heading = match measure {
                 Measure::NsPerPage => "time",
