@@ -1,16 +1,17 @@
-//! Raw deflate (RFC 1951) that Intel's IAA can read back: zlib-rs writes it,
-//! libdeflate reads it.
+//! Raw deflate (RFC 1951) that Intel's IAA can read back: written by our own
+//! [encoder](crate::encoder) or by zlib-rs, read by libdeflate.
 //!
 //! The device keeps a history of 4096 bytes and refuses a dynamic block whose
 //! code-length repeat runs from the literal/length lengths into the distance
-//! lengths. zlib-rs honours both: a window of 2^12, and, like all of zlib's
-//! family, the two sets of lengths run-length coded apart. libdeflate's
+//! lengths. Both writers honour that, zlib-rs with a window of 2^12. libdeflate's
 //! encoder promises neither, but its decoder is the fastest that builds with
 //! cargo alone, and reads any deflate, whatever its window.
 
+use crate::encoder::{self, Codes, Encoder};
 use crate::probe::Probe;
 use crate::{Corrupt, NotCompressed, PageCodec};
-use zlib_rs::{Deflate as Encoder, DeflateFlush, Status};
+use std::sync::{Arc, OnceLock};
+use zlib_rs::{DeflateFlush, Status};
 
 /// log2 of the history that the device keeps (IAA specification 2.1, 3.8:
 /// 4096 bytes).
@@ -18,20 +19,32 @@ const WINDOW_BITS: u8 = 12;
 
 /// What zlib-rs allocates for one encoder at a window of 2^12 (a test counts
 /// it): hash heads, chains, window, pending and symbol buffers.
-const ENCODER_BYTES: usize = 265_344;
+const ZLIB_BYTES: usize = 265_344;
 
-/// The default level: one greedy pass, fixed Huffman codes.
+/// The default level: one pass, fixed Huffman codes.
 pub const DEFAULT_LEVEL: i32 = 1;
 
-/// The levels that [`Deflate::new`] takes.
+/// The level of codes made for each page.
+pub const DYNAMIC_LEVEL: i32 = 2;
+
+/// The levels that [`Deflate::new`] takes. From 3 on they are zlib's.
 pub const LEVELS: core::ops::RangeInclusive<i32> = 1..=9;
 
 /// One deflate context: an encoder and a decoder.
 pub struct Deflate {
-    encoder: Encoder,
+    writer: Writer,
     decoder: ffi::Decoder,
     probe: Option<Box<Probe>>,
     unit: usize,
+}
+
+/// Who writes, and how.
+enum Writer {
+    /// With codes that are there before the page.
+    OnePass(Encoder, Arc<Codes>),
+    /// With codes made for it.
+    Dynamic(Encoder),
+    Zlib(zlib_rs::Deflate),
 }
 
 impl core::fmt::Debug for Deflate {
@@ -51,16 +64,24 @@ impl Deflate {
     /// If `level` is outside [`LEVELS`].
     #[must_use]
     pub fn new(unit: usize, level: i32) -> Option<Self> {
+        static FIXED: OnceLock<Arc<Codes>> = OnceLock::new();
+
         assert!(LEVELS.contains(&level), "deflate has no level {level}");
-        let decoder = ffi::Decoder::new()?;
-        let probe = Probe::boxed()?;
-        if !crate::is_there(ENCODER_BYTES) {
-            return None;
-        }
+        let writer = match level {
+            DEFAULT_LEVEL => {
+                let codes = FIXED.get_or_init(|| Arc::new(Codes::fixed()));
+                Writer::OnePass(Encoder::new(unit)?, Arc::clone(codes))
+            }
+            DYNAMIC_LEVEL => Writer::Dynamic(Encoder::new(unit)?),
+            _ if crate::is_there(ZLIB_BYTES) => {
+                Writer::Zlib(zlib_rs::Deflate::new(level, false, WINDOW_BITS))
+            }
+            _ => return None,
+        };
         Some(Self {
-            encoder: Encoder::new(level, false, WINDOW_BITS),
-            decoder,
-            probe: Some(probe),
+            writer,
+            decoder: ffi::Decoder::new()?,
+            probe: Some(Probe::boxed()?),
             unit,
         })
     }
@@ -83,13 +104,31 @@ impl Deflate {
     }
 }
 
+/// zlib-rs, for which `dst` must have room for its worst case.
+fn zlib(
+    encoder: &mut zlib_rs::Deflate,
+    page: &[u8],
+    dst: &mut [u8],
+) -> Result<usize, NotCompressed> {
+    encoder.reset();
+    match encoder.compress(page, dst, DeflateFlush::Finish) {
+        Ok(Status::StreamEnd) => {}
+        Ok(_) => return Err(NotCompressed::Failed("deflate: the stream did not end")),
+        Err(error) => return Err(NotCompressed::Failed(error.as_str())),
+    }
+    usize::try_from(encoder.total_out()).map_err(|_| NotCompressed::Incompressible)
+}
+
 impl PageCodec for Deflate {
-    /// zlib's conservative bound for a window and hash that are not its
-    /// defaults (`deflateBound` in zlib's deflate.c). A smaller buffer would
-    /// let the encoder stop midway, and zlib-rs 0.6.8 does not fully reset a
+    /// For zlib-rs zlib's conservative bound for a window and hash that are not
+    /// its defaults (`deflateBound` in zlib's deflate.c). A smaller buffer would
+    /// let it stop midway, and zlib-rs 0.6.8 does not fully reset a
     /// stream that did: some fifteen such pages later it panics.
     fn dst_bytes(&self) -> usize {
-        self.unit + self.unit.div_ceil(8) + self.unit.div_ceil(64) + 5
+        match self.writer {
+            Writer::Zlib(_) => self.unit + self.unit.div_ceil(8) + self.unit.div_ceil(64) + 5,
+            _ => self.unit + encoder::SLACK,
+        }
     }
 
     fn compress(
@@ -103,6 +142,12 @@ impl PageCodec for Deflate {
                 "deflate: the dst buffer is below the worst case",
             ));
         }
+        if page.len() > self.unit {
+            return Err(NotCompressed::Failed(
+                "deflate: the page is longer than the context's unit",
+            ));
+        }
+        let limit = limit.min(self.unit);
         if self
             .probe
             .as_mut()
@@ -110,16 +155,12 @@ impl PageCodec for Deflate {
         {
             return Err(NotCompressed::Incompressible);
         }
-        self.encoder.reset();
-        match self.encoder.compress(page, dst, DeflateFlush::Finish) {
-            Ok(Status::StreamEnd) => {}
-            Ok(_) => return Err(NotCompressed::Failed("deflate: the stream did not end")),
-            Err(error) => return Err(NotCompressed::Failed(error.as_str())),
+        match &mut self.writer {
+            Writer::OnePass(encoder, codes) => encoder.with_codes(page, dst, limit, codes),
+            Writer::Dynamic(encoder) => encoder.dynamic(page, dst, limit),
+            Writer::Zlib(encoder) => Some(zlib(encoder, page, dst)?).filter(|&n| n <= limit),
         }
-        match usize::try_from(self.encoder.total_out()) {
-            Ok(n) if n <= limit => Ok(n),
-            _ => Err(NotCompressed::Incompressible),
-        }
+        .ok_or(NotCompressed::Incompressible)
     }
 
     fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
@@ -130,12 +171,16 @@ impl PageCodec for Deflate {
     }
 
     fn state_bytes(&self) -> usize {
+        let writer = match &self.writer {
+            Writer::OnePass(encoder, _) | Writer::Dynamic(encoder) => encoder.state_bytes(),
+            Writer::Zlib(_) => ZLIB_BYTES,
+        };
         let probe = if self.probe.is_some() {
             size_of::<Probe>()
         } else {
             0
         };
-        ENCODER_BYTES + ffi::DECODER_BYTES + probe
+        writer + ffi::DECODER_BYTES + probe
     }
 }
 

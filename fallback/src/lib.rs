@@ -9,12 +9,13 @@
 //! |---|---|---|---|
 //! | [`lz4`] | LZ4 block, no length prefix | lz4_flex | liblz4 |
 //! | [`zstd`] | zstd frame without magic, size or checksum | libzstd | libzstd |
-//! | [`deflate`] | raw deflate, history of at most 4096 bytes | zlib-rs | libdeflate |
+//! | [`deflate`] | raw deflate, history of at most 4096 bytes | our [`encoder`], zlib-rs from level 3 on | libdeflate |
 //!
 //! Why these libraries: `benches/README.md` has the measurements.
 
 #[cfg(feature = "deflate")]
 pub mod deflate;
+pub mod encoder;
 pub mod huffman;
 #[cfg(feature = "lz4")]
 pub mod lz4;
