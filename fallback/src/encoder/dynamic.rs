@@ -48,11 +48,12 @@ impl<'a> Counted<'a> {
 
 impl Sink for Counted<'_> {
     #[inline(always)]
-    fn literals(&mut self, bytes: &[u8]) -> Option<()> {
-        for (number, &byte) in bytes.iter().enumerate() {
+    fn literals<const N: usize>(&mut self, word: u64) -> Option<()> {
+        for number in 0..N {
+            let byte = word.to_le_bytes()[number];
             self.literals[number % 2][usize::from(byte)] += 1;
         }
-        self.since += bytes.len();
+        self.since += N;
         Some(())
     }
 

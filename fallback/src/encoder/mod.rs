@@ -60,15 +60,16 @@ struct OnePass<'a, const LONG_LITERALS: bool> {
 
 impl<const LONG_LITERALS: bool> Sink for OnePass<'_, LONG_LITERALS> {
     #[inline(always)]
-    fn literals(&mut self, bytes: &[u8]) -> Option<()> {
+    fn literals<const N: usize>(&mut self, word: u64) -> Option<()> {
         // Four codes of 14 bits go out together with the seven that may wait.
-        for &byte in bytes {
+        for number in 0..N {
+            let byte = word.to_le_bytes()[number];
             self.out.add(self.codes.literals[usize::from(byte)]);
             if LONG_LITERALS {
                 self.out.put_out()?;
             }
         }
-        self.out.put_out()
+        if N == 0 { Some(()) } else { self.out.put_out() }
     }
 
     #[inline(always)]
@@ -109,18 +110,19 @@ impl Encoder {
     ) -> Option<usize> {
         assert!(page.len() <= self.unit);
         let dst = &mut dst[..limit + SLACK];
-        match (page.len() > WINDOW, codes.long_literals) {
-            (false, false) => self.one_pass::<false, false>(page, dst, codes),
-            (false, true) => self.one_pass::<false, true>(page, dst, codes),
-            (true, false) => self.one_pass::<true, false>(page, dst, codes),
-            (true, true) => self.one_pass::<true, true>(page, dst, codes),
+        let plain: Option<&[u8; WINDOW]> = page.try_into().ok();
+        match (plain, codes.long_literals) {
+            (Some(page), false) => self.one_pass::<_, false, false>(page, dst, codes),
+            (Some(page), true) => self.one_pass::<_, false, true>(page, dst, codes),
+            (None, false) => self.one_pass::<_, true, false>(page, dst, codes),
+            (None, true) => self.one_pass::<_, true, true>(page, dst, codes),
         }
         .filter(|&written| written <= limit)
     }
 
-    fn one_pass<const FAR: bool, const LONG_LITERALS: bool>(
+    fn one_pass<P: AsRef<[u8]> + ?Sized, const FAR: bool, const LONG_LITERALS: bool>(
         &mut self,
-        page: &[u8],
+        page: &P,
         dst: &mut [u8],
         codes: &Codes,
     ) -> Option<usize> {
@@ -130,7 +132,7 @@ impl Encoder {
             codes,
             out: Writer::after(dst, header_bits)?,
         };
-        search::search::<_, Fast, FAR>(page, &mut self.heads, &mut sink)?;
+        search::search::<_, _, Fast, FAR>(page, &mut self.heads, &mut sink)?;
         sink.out.add(codes.end_of_block);
         sink.out.finish()
     }
@@ -145,10 +147,13 @@ impl Encoder {
         assert!(page.len() <= self.unit);
         let dst = &mut dst[..limit + SLACK];
         let mut sink = Counted::new(&mut self.repeats);
-        if page.len() > WINDOW {
-            search::search::<_, Thorough, true>(page, &mut self.heads, &mut sink)?;
+        if let Some(page) = page
+            .first_chunk::<WINDOW>()
+            .filter(|_| page.len() == WINDOW)
+        {
+            search::search::<_, _, Thorough, false>(page, &mut self.heads, &mut sink)?;
         } else {
-            search::search::<_, Thorough, false>(page, &mut self.heads, &mut sink)?;
+            search::search::<_, _, Thorough, true>(page, &mut self.heads, &mut sink)?;
         }
         sink.write(page, dst, limit)
     }

@@ -11,20 +11,20 @@ const SLOT_BITS: u32 = 12;
 /// and to tell the positions of another page from its own costs each lookup more.
 pub(super) type Heads = [u16; SLOTS];
 
-/// Bytes at the end of a page in which no match begins, so that 16 may be read at
-/// every position before.
-const TAIL: usize = 20;
-
 /// The shortest match that is looked for.
 pub(super) const MATCH_MIN: usize = 4;
 
 /// Positions looked at between two times that literals are handed over.
 const GROUP: usize = 4;
 
+/// Bytes from a group's first on that are looked at there. No match begins in a page's
+/// last ones.
+const AHEAD: usize = 24;
+
 /// What is done with what is found, in the order of the page; `None` to give up.
 pub(super) trait Sink {
-    /// Up to four bytes, as they are.
-    fn literals(&mut self, bytes: &[u8]) -> Option<()>;
+    /// The `N` lowest bytes of a word, as they are: up to four.
+    fn literals<const N: usize>(&mut self, word: u64) -> Option<()>;
     /// So many bytes, as they were at this distance.
     fn repeat(&mut self, length: usize, distance: usize) -> Option<()>;
 }
@@ -37,6 +37,7 @@ pub(super) trait Effort {
     const LAZY: bool;
 }
 
+/// Eight bytes of the page, which must have them.
 #[inline(always)]
 fn load(page: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(page[at..at + 8].try_into().expect("these are eight bytes"))
@@ -80,15 +81,20 @@ impl Candidate {
         self.differ as u32 | too_far as u32 == 0
     }
 
-    /// How many bytes repeat, four or more.
+    /// How many bytes repeat, four or more. `ahead` are the eight behind those that
+    /// are known to differ or not.
     #[inline(always)]
-    fn length(self, page: &[u8], at: usize) -> usize {
-        if self.differ != 0 {
-            return (self.differ.trailing_zeros() >> 3) as usize;
-        }
-        let differ = load(page, self.at + 8) ^ load(page, at + 8);
-        if differ != 0 {
-            return 8 + (differ.trailing_zeros() >> 3) as usize;
+    fn length(self, page: &[u8], at: usize, ahead: u64) -> usize {
+        let further = load(page, self.at + 8) ^ ahead;
+        // One branch for all that is shorter than 16.
+        let (differ, before) = if self.differ != 0 {
+            (self.differ, 0)
+        } else {
+            (further, 8)
+        };
+        let length = before + (differ.trailing_zeros() >> 3) as usize;
+        if length < 16 {
+            return length;
         }
         let max = MATCH_MAX.min(page.len() - at);
         let (here, there) = (&page[at..at + max], &page[self.at..self.at + max]);
@@ -106,44 +112,60 @@ impl Candidate {
     }
 }
 
-/// Hands all of a page over to `sink`.
+/// Hands all of a page over to `sink`. A page of a size known to the compiler saves it
+/// checks.
 #[inline(always)]
-pub(super) fn search<S: Sink, E: Effort, const FAR: bool>(
-    page: &[u8],
+pub(super) fn search<P, S, E, const FAR: bool>(
+    page: &P,
     heads: &mut Heads,
     sink: &mut S,
-) -> Option<()> {
+) -> Option<()>
+where
+    P: AsRef<[u8]> + ?Sized,
+    S: Sink,
+    E: Effort,
+{
+    let page = page.as_ref();
     heads.fill(0);
     // Position 0 is what an empty slot says: it is in all of them.
     let mut at = page.len().min(1);
-    sink.literals(&page[..at])?;
-    let end = page.len().saturating_sub(TAIL);
-    'page: while at + GROUP <= end {
-        let mut candidate = 'found: {
-            let mut bytes = [0; GROUP];
-            for before in 0..GROUP {
-                let word = load(page, at);
-                let candidate = look_up(page, heads, at, word);
-                if candidate.repeats::<FAR>(at) {
-                    if before > 0 {
-                        sink.literals(&bytes[..before])?;
+    if let Some(&first) = page.first() {
+        sink.literals::<1>(first.into())?;
+    }
+    'page: while let Some(window) = page.get(at..at + AHEAD) {
+        let first = load(window, 0);
+        let (before, mut candidate) = 'found: {
+            // No loop, which the compiler would not take apart.
+            macro_rules! look_at {
+                ($before:literal) => {
+                    let word = load(window, $before);
+                    let candidate = look_up(page, heads, at + $before, word);
+                    if candidate.repeats::<FAR>(at + $before) {
+                        sink.literals::<$before>(first)?;
+                        break 'found ($before, candidate);
                     }
-                    break 'found candidate;
-                }
-                bytes[before] = word as u8;
-                at += 1;
+                };
             }
-            sink.literals(&bytes)?;
+            look_at!(0);
+            look_at!(1);
+            look_at!(2);
+            look_at!(3);
+            sink.literals::<GROUP>(first)?;
+            at += GROUP;
             continue 'page;
         };
-        let mut length = candidate.length(page, at);
+        let ahead: &[u8; AHEAD - GROUP] = window[before..]
+            .first_chunk()
+            .expect("a group's positions have so many bytes ahead");
+        at += before;
+        let mut length = candidate.length(page, at, load(ahead, 8));
         if E::LAZY && length < 16 {
-            let word = load(page, at + 1);
+            let word = load(ahead, 1);
             let next = look_up(page, heads, at + 1, word);
             if next.repeats::<FAR>(at + 1) {
-                let longer = next.length(page, at + 1);
+                let longer = next.length(page, at + 1, load(ahead, 9));
                 if longer > length {
-                    sink.literals(&page[at..at + 1])?;
+                    sink.literals::<1>(ahead[0].into())?;
                     at += 1;
                     (candidate, length) = (next, longer);
                 }
@@ -151,16 +173,17 @@ pub(super) fn search<S: Sink, E: Effort, const FAR: bool>(
         }
         sink.repeat(length, at - candidate.at)?;
         if E::EVERY_POSITION {
+            let end = page.len() - 8;
             for inside in at + 1..(at + length).min(end) {
                 heads[slot(load(page, inside))] = inside as u16;
             }
         } else {
-            heads[slot(load(page, at + 1))] = (at + 1) as u16;
+            heads[slot(load(ahead, 1))] = (at + 1) as u16;
         }
         at += length;
     }
-    for byte in &page[at..] {
-        sink.literals(core::slice::from_ref(byte))?;
+    for &byte in &page[at..] {
+        sink.literals::<1>(byte.into())?;
     }
     Some(())
 }
