@@ -112,6 +112,13 @@ impl Candidate {
     }
 }
 
+/// What lies ahead of a position in a group, or of the one after it.
+#[inline(always)]
+fn ahead_of(window: &[u8], before: usize) -> &[u8; AHEAD - GROUP - 1] {
+    let ahead = window[before..].first_chunk();
+    ahead.expect("a window has them behind the first of a group's positions and one more")
+}
+
 /// Hands all of a page over to `sink`. A page of a size known to the compiler saves it
 /// checks.
 #[inline(always)]
@@ -154,9 +161,7 @@ where
             at += GROUP;
             continue 'page;
         };
-        let ahead: &[u8; AHEAD - GROUP] = window[before..]
-            .first_chunk()
-            .expect("a group's positions have so many bytes ahead");
+        let mut ahead = ahead_of(window, before);
         at += before;
         let mut length = candidate.length(page, at, load(ahead, 8));
         if E::LAZY && length < 16 {
@@ -167,15 +172,20 @@ where
                 if longer > length {
                     sink.literals::<1>(ahead[0].into())?;
                     at += 1;
+                    ahead = ahead_of(window, before + 1);
                     (candidate, length) = (next, longer);
                 }
             }
         }
         sink.repeat(length, at - candidate.at)?;
         if E::EVERY_POSITION {
-            let end = page.len() - 8;
-            for inside in at + 1..(at + length).min(end) {
-                heads[slot(load(page, inside))] = inside as u16;
+            for inside in 1..4 {
+                heads[slot(load(ahead, inside))] = (at + inside) as u16;
+            }
+            if length >= 8 {
+                for inside in 4..8 {
+                    heads[slot(load(ahead, inside))] = (at + inside) as u16;
+                }
             }
         } else {
             heads[slot(load(ahead, 1))] = (at + 1) as u16;
