@@ -14,7 +14,7 @@
 //!    have no common factor, so every match of 91 bytes is looked up at least
 //!    once, wherever it lies, and a longer one the more often; it is missed
 //!    only if its slots were all taken by other strings.
-//! 3. Are the byte values evenly spread? The sum of squared counts over 512
+//! 3. Are the byte values evenly spread? The sum of squared counts over 256
 //!    bytes from all parts of the page says so: a chi-square test without its
 //!    divisions.
 //!
@@ -37,9 +37,9 @@ const PIECE: usize = 4096;
 /// while memory pages, text and machine code rarely have more.
 const DISTINCT_MAX: u32 = 24;
 
-/// For 512 random bytes the squared counts sum to 512 + 512 * 511 / 256 = 1534
-/// on average with a deviation of 45; this is 4.8 deviations above.
-const SQUARES_MAX: u32 = 1750;
+/// For 256 random bytes the squared counts sum to 256 + 256 * 255 / 256 = 511
+/// on average with a deviation of 23; this is 4.8 deviations above.
+const SQUARES_MAX: i32 = 619;
 
 impl Default for Probe {
     fn default() -> Self {
@@ -132,19 +132,20 @@ fn distinct_bytes(piece: &[u8]) -> u32 {
     seen.iter().map(|word| word.count_ones()).sum()
 }
 
-/// The sum of the squared counts of each byte value, over the first 16 of
-/// every 128 bytes.
-fn squares(piece: &[u8]) -> u32 {
-    let mut counts = [0u16; 256];
+/// The sum of the squared counts of each byte value, over the first 8 of every
+/// 128 bytes.
+fn squares(piece: &[u8]) -> i32 {
+    // Signed, as CPUs have an instruction for sums of signed products.
+    let mut counts = [0i16; 256];
     for part in piece.chunks_exact(128) {
-        for &byte in &part[..16] {
+        for &byte in &part[..8] {
             counts[usize::from(byte)] += 1;
         }
     }
-    counts
+    let squares = counts
         .iter()
-        .map(|&count| u32::from(count) * u32::from(count))
-        .sum()
+        .map(|&count| i32::from(count) * i32::from(count));
+    squares.sum()
 }
 
 #[cfg(test)]
