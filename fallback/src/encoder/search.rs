@@ -43,6 +43,16 @@ fn load(page: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(page[at..at + 8].try_into().expect("these are eight bytes"))
 }
 
+/// Sixteen of them.
+#[inline(always)]
+fn load_16(page: &[u8], at: usize) -> u128 {
+    u128::from_le_bytes(
+        page[at..at + 16]
+            .try_into()
+            .expect("these are sixteen bytes"),
+    )
+}
+
 #[inline(always)]
 fn slot(word: u64) -> usize {
     ((word as u32).wrapping_mul(0x9E37_79B1) >> (32 - SLOT_BITS)) as usize
@@ -98,17 +108,18 @@ impl Candidate {
         }
         let max = MATCH_MAX.min(page.len() - at);
         let (here, there) = (&page[at..at + max], &page[self.at..self.at + max]);
-        let mut length = 16;
-        while let (Some(a), Some(b)) = (here.get(length..length + 8), there.get(length..length + 8))
-        {
-            let differ = load(a, 0) ^ load(b, 0);
+        let differ = |at: usize| load_16(here, at) ^ load_16(there, at);
+        let mut at = 16;
+        while at + 16 <= max {
+            let differ = differ(at);
             if differ != 0 {
-                return length + (differ.trailing_zeros() >> 3) as usize;
+                return at + (differ.trailing_zeros() >> 3) as usize;
             }
-            length += 8;
+            at += 16;
         }
-        let rest = here[length..].iter().zip(&there[length..]);
-        length + rest.take_while(|(a, b)| a == b).count()
+        // What is left, with some of what is known to repeat.
+        let at = max - 16;
+        at + (differ(at).trailing_zeros() >> 3) as usize
     }
 }
 
