@@ -8,20 +8,14 @@
 //! would have fitted in less than a page and how many of those the probe
 //! rejects.
 
-use pagepress_benches::{PAGE, args};
+use pagepress_benches::{PAGE, args, walk};
 use pagepress_fallback::deflate::Deflate;
 use pagepress_fallback::probe::Probe;
 use pagepress_fallback::zstd::Zstd;
 use pagepress_fallback::{NotCompressed, PageCodec};
 use std::collections::HashSet;
-use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-
-/// Pages taken from one file at most, so that no single one decides.
-const FILE_MAX: usize = 16_384;
 
 struct Judge {
     name: String,
@@ -72,8 +66,8 @@ fn main() {
         }
         (seen.len() as u64) < wanted
     };
-    let of_processes = for_each_page_of_processes(&mut look);
-    for_each_page(args.iter().map(PathBuf::from).collect(), &mut look);
+    let of_processes = walk::of_processes(&mut look);
+    walk::of_files(args.iter().map(PathBuf::from).collect(), &mut look);
 
     println!(
         "{} distinct pages, of {of_processes} processes and {}; {rejected} rejected by the probe",
@@ -118,90 +112,6 @@ impl Judge {
                 self.caught += u64::from(random);
             }
             Err(NotCompressed::Failed(reason)) => panic!("{}: {reason}", self.name),
-        }
-    }
-}
-
-/// Shows the private memory of every process that may be read, but for parts
-/// that are files; returns how many processes that were.
-fn for_each_page_of_processes(mut look: impl FnMut(&[u8]) -> bool) -> usize {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return 0;
-    };
-    let mut read = 0;
-    let mut page = [0; PAGE];
-    for path in entries.flatten().map(|entry| entry.path()) {
-        let Ok(maps) = fs::read_to_string(path.join("maps")) else {
-            continue;
-        };
-        let Ok(memory) = File::open(path.join("mem")) else {
-            continue;
-        };
-        read += 1;
-        for line in maps.lines() {
-            let mut fields = line.split_whitespace();
-            let (range, access) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
-            let named = fields.nth(3).is_some_and(|name| name.starts_with('/'));
-            if named || !access.starts_with("rw") || !access.ends_with('p') {
-                continue;
-            }
-            let hex = |number| u64::from_str_radix(number, 16).ok();
-            let Some((start, end)) = range.split_once('-') else {
-                continue;
-            };
-            let (Some(start), Some(end)) = (hex(start), hex(end)) else {
-                continue;
-            };
-            // A gap in what can be read ends a mapping's turn.
-            for at in (start..end).step_by(PAGE).take(FILE_MAX) {
-                if memory.read_exact_at(&mut page, at).is_err() {
-                    break;
-                }
-                if !look(&page) {
-                    return read;
-                }
-            }
-        }
-    }
-    read
-}
-
-/// Shows every page of every regular file below `paths`, last ones padded with
-/// zeroes, until `look` says that is enough. What cannot be read is passed by.
-fn for_each_page(mut paths: Vec<PathBuf>, mut look: impl FnMut(&[u8]) -> bool) {
-    paths.reverse();
-    while let Some(path) = paths.pop() {
-        let Ok(kind) = fs::symlink_metadata(&path).map(|meta| meta.file_type()) else {
-            continue;
-        };
-        if kind.is_dir() {
-            let Ok(entries) = fs::read_dir(&path) else {
-                continue;
-            };
-            let mut inside: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-            inside.sort_by(|a, b| b.cmp(a));
-            paths.extend(inside);
-        } else if kind.is_file() {
-            let Ok(mut file) = File::open(&path) else {
-                continue;
-            };
-            let mut page = Vec::with_capacity(PAGE);
-            for _ in 0..FILE_MAX {
-                page.clear();
-                if file
-                    .by_ref()
-                    .take(PAGE as u64)
-                    .read_to_end(&mut page)
-                    .is_err()
-                    || page.is_empty()
-                {
-                    break;
-                }
-                page.resize(PAGE, 0);
-                if !look(&page) {
-                    return;
-                }
-            }
         }
     }
 }

@@ -20,7 +20,7 @@ pub fn pool(codec: Codec) -> Pool {
 
 /// The bare loop over a library's encoder.
 #[must_use]
-pub fn bare_compress(make: fn() -> Rival, pages: &[Vec<u8>]) -> Maker<'_> {
+pub fn bare_compress<'a>(make: impl Fn() -> Rival + 'a, pages: &'a [Vec<u8>]) -> Maker<'a> {
     Box::new(move || {
         let mut rival = make();
         let mut dst = vec![0; 2 * PAGE];
@@ -36,7 +36,10 @@ pub fn bare_compress(make: fn() -> Rival, pages: &[Vec<u8>]) -> Maker<'_> {
 
 /// The bare loop over a library's decoder.
 #[must_use]
-pub fn bare_decompress<P: AsRef<[u8]>>(make: fn() -> Rival, packed: &[P]) -> Maker<'_> {
+pub fn bare_decompress<'a, P: AsRef<[u8]>>(
+    make: impl Fn() -> Rival + 'a,
+    packed: &'a [P],
+) -> Maker<'a> {
     Box::new(move || {
         let mut rival = make();
         let mut page = vec![0; PAGE];
@@ -83,7 +86,7 @@ pub fn pool_decompress<'a>(codec: Codec, batch: usize, stored: &'a [Stored<'a>])
 
 /// The pages that a library can shorten, compressed by it.
 #[must_use]
-pub fn pack(make: fn() -> Rival, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+pub fn pack(make: impl Fn() -> Rival, pages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut rival = make();
     let mut dst = vec![0; 2 * PAGE];
     pages

@@ -6,10 +6,14 @@
 
 pub mod contenders;
 pub mod device;
+pub mod isal;
 pub mod machine;
+pub mod made;
 pub mod null;
+pub mod ours;
 pub mod rivals;
 pub mod ticks;
+pub mod walk;
 
 use std::env;
 use std::fs;
@@ -23,7 +27,7 @@ pub const PAGE: usize = 4096;
 /// Rounds that count.
 pub const ROUNDS: usize = 61;
 
-/// Pages worked on at a time: 128 KiB, which stays in a core's cache.
+/// Pages worked on at a time, at most: 128 KiB, which stays in a core's cache.
 const HOT: usize = 32;
 
 /// The corpus: a file of concatenated pages named by the first argument or
@@ -124,10 +128,12 @@ pub type Contender<'a> = Box<dyn FnMut(Range<usize>) + 'a>;
 /// context's tables makes a difference of a percent or two. They then take
 /// turns, each on another group of pages, until all have done all: two that
 /// share code would otherwise find the branches predicted by whoever had the
-/// same pages just before. `touch` brings a group's data into the cache first.
+/// same pages just before. Few pages make smaller groups, so that there is one for
+/// each contender. `touch` brings a group's data into the cache first.
 pub fn rounds(count: usize, touch: impl Fn(Range<usize>), makers: &[Maker<'_>]) -> Vec<Vec<f64>> {
     let mut times = vec![Vec::with_capacity(ROUNDS); makers.len()];
-    let groups = count.div_ceil(HOT);
+    let hot = HOT.min(count / makers.len()).max(1);
+    let groups = count.div_ceil(hot);
     let mut shift = Vec::new();
     for round in 0..ROUNDS {
         // Kept, so that the next round's addresses differ.
@@ -137,7 +143,7 @@ pub fn rounds(count: usize, touch: impl Fn(Range<usize>), makers: &[Maker<'_>]) 
         for turn in 0..groups {
             for (i, contender) in contenders.iter_mut().enumerate() {
                 let group = (turn + i * groups / makers.len()) % groups;
-                let pages = group * HOT..count.min((group + 1) * HOT);
+                let pages = group * hot..count.min((group + 1) * hot);
                 touch(pages.clone());
                 let began = thread_cpu_ns();
                 contender(pages);
