@@ -11,12 +11,15 @@
 //! | [`zstd`] | zstd frame without magic, size or checksum | libzstd | libzstd |
 //! | [`deflate`] | raw deflate, history of at most 4096 bytes | our [`encoder`], zlib-rs from level 3 on | libdeflate |
 //!
+//! Canned pages, which are deflate without a header, are read by [`inflate`].
+//!
 //! Why these libraries: `benches/README.md` has the measurements.
 
 #[cfg(feature = "deflate")]
 pub mod deflate;
 pub mod encoder;
 pub mod huffman;
+pub mod inflate;
 #[cfg(feature = "lz4")]
 pub mod lz4;
 pub mod probe;

@@ -1,17 +1,18 @@
 //! Writes the first inputs of every target: `seed DIRECTORY`.
 //!
 //! For the decoders, pages compressed by the pool itself, at several levels, and
-//! some that are not quite pages; for the round trip, recipes with steps of
-//! every kind; for the device's model, descriptors of every kind, alone and
-//! linked, and streams of several writers.
+//! some that are not quite pages, canned ones behind their codes; for the round
+//! trip, recipes with steps of every kind; for the device's model, descriptors of
+//! every kind, alone and linked, and streams of several writers.
 
 use pagepress::{Backend, Codec, Pool, StoredBuf, UnitSize};
 use pagepress_abi::aecs::{compress as compress_aecs, decompress as decompress_aecs};
 use pagepress_abi::flags::{compress, compress2, crc64, decompress, op};
 use pagepress_abi::{Descriptor, Opcode};
+use pagepress_fallback::encoder::{self, Codes, Encoder};
 use pagepress_fuzz::library::{self, Item};
 use pagepress_fuzz::model_descriptor::{self, region, setup};
-use pagepress_fuzz::{model_inflate, pages};
+use pagepress_fuzz::{canned, model_inflate, pages};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -26,9 +27,38 @@ fn main() -> Result<(), Box<dyn Error>> {
     for codec in Codec::ALL {
         compressed(&directory.join(format!("decompress_{codec}")), codec)?;
     }
+    canned(&directory.join("decompress_canned"))?;
     recipes(&directory.join("round_trip"))?;
     descriptors(&directory.join("model_descriptor"))?;
     streams(&directory.join("model_inflate"))
+}
+
+/// Pages behind the counts that their codes are made from.
+fn canned(directory: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(directory)?;
+    let mut encoder = Encoder::new(4096).ok_or("no memory")?;
+    for kind in 0..pages::KINDS {
+        let page = pages::sample(kind, 4096);
+        for how in 0..7 {
+            let mut noise = pages::Noise::new(how);
+            let mut head = [0; canned::HEAD];
+            noise.fill(&mut head[1..]);
+            for byte in &mut head[1..] {
+                // No count is zero; the more of them are small, the longer the codes.
+                *byte = (*byte >> how) | 0x11;
+            }
+            head[0] = 4 * how as u8;
+            let (literals, distances) = canned::lengths(&head);
+            let codes = Codes::with_header(&literals, &distances, &[], 0);
+            let mut dst = vec![0; 2 * 4096];
+            let limit = dst.len() - encoder::SLACK;
+            if let Some(len) = encoder.with_codes(&page, &mut dst, limit, &codes) {
+                let name = format!("seed-kind{kind}-{how}");
+                fs::write(directory.join(name), [&head, &dst[..len]].concat())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn compressed(directory: &Path, codec: Codec) -> Result<(), Box<dyn Error>> {

@@ -5,6 +5,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`hostile`] | any bytes as a compressed page |
+//! | [`canned`] | any bytes as a page whose codes are known, whatever they are |
 //! | [`round_trip`] | any page there and back |
 //! | [`model_descriptor`] | any descriptors on the device's model |
 //! | [`model_inflate`] | any deflate stream on the device's model |
@@ -16,6 +17,7 @@
 //! A check that fails panics, with the reason.
 
 mod arena;
+pub mod canned;
 mod door;
 pub mod hostile;
 mod input;

@@ -14,6 +14,7 @@ mod dynamic;
 mod search;
 
 pub use codes::{Codes, MATCH_MAX, WINDOW};
+pub(crate) use codes::{LENGTH_BASE, LENGTH_EXTRA};
 
 use bits::Writer;
 use dynamic::{Counted, Repeat};
