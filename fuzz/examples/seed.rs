@@ -12,7 +12,7 @@ use pagepress_abi::{Descriptor, Opcode};
 use pagepress_fallback::encoder::{self, Codes, Encoder};
 use pagepress_fuzz::library::{self, Item};
 use pagepress_fuzz::model_descriptor::{self, region, setup};
-use pagepress_fuzz::{canned, model_inflate, pages};
+use pagepress_fuzz::{canned, encode_deflate, model_inflate, pages};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     canned(&directory.join("decompress_canned"))?;
     recipes(&directory.join("round_trip"))?;
+    whole_pages(&directory.join("encode_deflate"))?;
     descriptors(&directory.join("model_descriptor"))?;
     streams(&directory.join("model_inflate"))
 }
@@ -65,7 +66,7 @@ fn compressed(directory: &Path, codec: Codec) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(directory)?;
     let levels: &[i32] = match codec {
         Codec::Zstd => &[-7, 1, 6, 19],
-        Codec::Deflate => &[1, 6, 9],
+        Codec::Deflate => &[1, 2, 6, 9],
         _ => &[1],
     };
     for unit in [UnitSize::DEFAULT, UnitSize::MAX] {
@@ -132,9 +133,31 @@ fn recipes(directory: &Path) -> Result<(), Box<dyn Error>> {
         let mut noise = pages::Noise::new(u64::from(seed));
         let mut recipe = vec![0; 5 + usize::from(seed) * 4];
         noise.fill(&mut recipe);
-        recipe[0] = seed % 3;
-        recipe[1] = seed / 3;
+        recipe[0] = seed % 4;
+        recipe[1] = seed / 4;
         fs::write(directory.join(format!("seed-{seed}")), recipe)?;
+    }
+    Ok(())
+}
+
+/// Pages behind settings of all kinds.
+fn whole_pages(directory: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(directory)?;
+    for kind in 0..pages::KINDS {
+        for (nth, len) in [0, 1, 80, 700, 4096, 9000].into_iter().enumerate() {
+            let mut page = pages::sample(kind, len);
+            if nth % 2 == 1 {
+                // Literals that take nine bits in the fixed codes.
+                page.iter_mut().for_each(|byte| *byte ^= 0xFF);
+            }
+            let mut head = [0; encode_deflate::HEAD];
+            pages::Noise::new((kind * 8 + nth) as u64).fill(&mut head);
+            // One page of the longest is enough.
+            let last = if kind == 1 { 2 } else { 3 };
+            head[0] = [3, 0, 1, 0x81, 4, last][nth];
+            let input = [&head[..], &page].concat();
+            fs::write(directory.join(format!("seed-{len}-kind{kind}")), input)?;
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! | [`hostile`] | any bytes as a compressed page |
 //! | [`canned`] | any bytes as a page whose codes are known, whatever they are |
 //! | [`round_trip`] | any page there and back |
+//! | [`encode_deflate`] | any page through the software's deflate writer |
 //! | [`model_descriptor`] | any descriptors on the device's model |
 //! | [`model_inflate`] | any deflate stream on the device's model |
 //! | [`rules`] | deflate as the device reads it, once more |
@@ -19,6 +20,7 @@
 mod arena;
 pub mod canned;
 mod door;
+pub mod encode_deflate;
 pub mod hostile;
 mod input;
 pub mod library;

@@ -25,6 +25,15 @@ const UNITS: [usize; 5] = [4096, 8192, 16384, 32768, 65536];
 /// Which of them to use: mostly the smallest, which is the fastest to try.
 const UNIT_CHOICES: [usize; 8] = [0, 0, 0, 0, 1, 2, 3, 4];
 
+/// All codecs at the level that a pool has by itself, and deflate at that of another
+/// writer too.
+const CODECS: [(Codec, Option<i32>); 4] = [
+    (Codec::Lz4, None),
+    (Codec::Zstd, None),
+    (Codec::Deflate, None),
+    (Codec::Deflate, Some(2)),
+];
+
 /// The accept limits of the pools that are kept, for a unit size.
 const fn limits(unit: usize) -> [usize; 4] {
     [unit - 1, unit / 2, unit / 8, 64]
@@ -48,7 +57,7 @@ impl Recipe {
     /// The recipe that `data` describes: any bytes describe one.
     fn read(data: &[u8]) -> Self {
         let mut input = Input(data);
-        let codec = input.index(Codec::ALL.len());
+        let codec = input.index(CODECS.len());
         let unit = UNIT_CHOICES[input.index(UNIT_CHOICES.len())];
         let limit = input.byte();
         let odd = input.byte() % 16 == 15;
@@ -133,8 +142,8 @@ fn pool_of(codec: Codec, unit: usize, limit: usize, level: Option<i32>) -> Pool 
 }
 
 /// The pools that are kept, by codec, unit size and limit.
-static POOLS: [[[OnceLock<Pool>; 4]; 5]; 3] =
-    [const { [const { [const { OnceLock::new() }; 4] }; 5] }; 3];
+static POOLS: [[[OnceLock<Pool>; 4]; 5]; CODECS.len()] =
+    [const { [const { [const { OnceLock::new() }; 4] }; 5] }; CODECS.len()];
 
 /// Makes the page that `data` describes and takes it through pools.
 ///
@@ -142,12 +151,13 @@ static POOLS: [[[OnceLock<Pool>; 4]; 5]; 3] =
 /// If anything is not as the module says.
 pub fn check(data: &[u8]) {
     let recipe = Recipe::read(data);
-    let (codec, unit, page) = (Codec::ALL[recipe.codec], UNITS[recipe.unit], &recipe.page);
+    let ((codec, level), unit) = (CODECS[recipe.codec], UNITS[recipe.unit]);
+    let page = &recipe.page;
 
     let limits = limits(unit);
     let nth = usize::from(recipe.limit) % limits.len();
     let pool = POOLS[recipe.codec][recipe.unit][nth]
-        .get_or_init(|| pool_of(codec, unit, limits[nth], None));
+        .get_or_init(|| pool_of(codec, unit, limits[nth], level));
     there_and_back(pool, limits[nth], page);
 
     let Some(odd_level) = recipe.odd_level.map(i32::from) else {

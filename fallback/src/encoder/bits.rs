@@ -23,7 +23,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// Adds bits; 57 may wait to be put out.
+    /// Adds bits; 64 may wait to be put out.
     #[inline(always)]
     pub(super) fn add(&mut self, bits: Bits) {
         self.add_raw(value(bits), count(bits));

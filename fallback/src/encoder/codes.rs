@@ -109,7 +109,8 @@ impl Codes {
     ///
     /// # Panics
     /// If a literal, the end of block, or a length or distance of a page has no code,
-    /// or a length is above 15 bits.
+    /// if a length is above 15 bits or there are more codes than such lengths allow, or
+    /// if `header` has fewer bits.
     #[must_use]
     pub fn with_header(
         literal_lengths: &[u8],
@@ -120,6 +121,17 @@ impl Codes {
         let (mut literals, mut distances) = ([0; FIXED_LITERALS], [0; 32]);
         huffman::canonical_codes(literal_lengths, &mut literals);
         huffman::canonical_codes(distance_lengths, &mut distances);
+        assert!(header_bits <= 8 * header.len());
+        for lengths in [literal_lengths, distance_lengths] {
+            let share = |&len: &u8| {
+                if len == 0 {
+                    0
+                } else {
+                    1 << (CODE_BITS_MAX - len)
+                }
+            };
+            assert!(lengths.iter().map(share).sum::<u32>() <= 1 << CODE_BITS_MAX);
+        }
         let used = &literal_lengths[..LITERALS];
         let near = &distance_lengths[..DISTANCES.min(24)];
         assert!(

@@ -3,6 +3,7 @@
 mod rig;
 
 use pagepress_abi::aecs;
+use pagepress_fallback::encoder::{Codes, Encoder, SLACK};
 use pagepress_iaa::lane::{Format, Reason, Verify};
 use pagepress_model::profile::{Profile, QueueConfig};
 use pagepress_model::time::Costs;
@@ -70,6 +71,40 @@ fn pages_come_back() {
                 assert!(rig.devices.iter().all(|d| d.software_error().is_none()));
                 let used = |d: &pagepress_model::device::Device| d.counters().accepted > 0;
                 assert!(rig.devices.iter().all(used));
+            }
+        }
+    }
+}
+
+/// What software writes instead of a device, devices read: canned pages too, by the
+/// tables that they made themselves.
+#[test]
+fn software_pages_come_back() {
+    let tables = rig::any_codes();
+    let canned = Codes::with_header(tables.literals(), tables.distances(), &[], 0);
+    let fixed = Codes::fixed();
+    let mut encoder = Encoder::new(4096).unwrap();
+    let pages = pages(37);
+    for profile in [Profile::GEN1, Profile::GEN2] {
+        for format in [Format::Fixed, Format::Dynamic, Format::Canned] {
+            let packed: Vec<Vec<u8>> = pages
+                .iter()
+                .map(|page| {
+                    let limit = 2 * page.len();
+                    let mut dst = vec![0xFF; limit + SLACK];
+                    let len = match format {
+                        Format::Fixed => encoder.with_codes(page, &mut dst, limit, &fixed),
+                        Format::Dynamic => encoder.dynamic(page, &mut dst, limit),
+                        Format::Canned => encoder.with_codes(page, &mut dst, limit, &canned),
+                    };
+                    dst.truncate(len.unwrap());
+                    dst
+                })
+                .collect();
+            let mut rig = Rig::new(&Plan::new(profile, format));
+            let back = rig.decompress(&packed, format == Format::Canned);
+            for (i, (page, ended)) in pages.iter().zip(back).enumerate() {
+                assert!(ended == Ended::Done(page.clone()), "page {i}, {format:?}");
             }
         }
     }

@@ -5,6 +5,7 @@ use miniz_oxide::deflate::core::{
     create_comp_flags_from_zip_params,
 };
 use pagepress_abi::aecs::HISTORY;
+use pagepress_fallback::encoder::{self, Encoder, SLACK};
 use zlib_rs::{Deflate, DeflateConfig, DeflateFlush, Status, Strategy};
 
 /// Which code base a stream is from.
@@ -14,11 +15,20 @@ pub(crate) enum Writer {
     /// With a flush of a different kind after each so many bytes.
     ZlibBlocks(i32, usize),
     Miniz(i32, CompressionStrategy),
+    /// Our own, with fixed codes or with codes of the page.
+    Fallback(Codes),
+}
+
+/// Whose codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Codes {
+    Fixed,
+    Dynamic,
 }
 
 /// All block types, alone and together: stored at level 0, fixed, dynamic with
 /// and without matches.
-pub(crate) const WRITERS: [Writer; 19] = [
+pub(crate) const WRITERS: [Writer; 21] = [
     Writer::Zlib(0, Strategy::Default),
     Writer::Zlib(1, Strategy::Default),
     Writer::Zlib(4, Strategy::Default),
@@ -38,11 +48,14 @@ pub(crate) const WRITERS: [Writer; 19] = [
     Writer::Miniz(6, CompressionStrategy::HuffmanOnly),
     Writer::Miniz(6, CompressionStrategy::RLE),
     Writer::Miniz(6, CompressionStrategy::Filtered),
+    Writer::Fallback(Codes::Fixed),
+    Writer::Fallback(Codes::Dynamic),
 ];
 
 impl Writer {
-    pub(crate) fn is_zlib(self) -> bool {
-        !matches!(self, Self::Miniz(..))
+    /// Ours takes no more than a unit.
+    pub(crate) fn takes(self, data: &[u8]) -> bool {
+        !matches!(self, Self::Fallback(_)) || data.len() <= 1 << 16
     }
 
     pub(crate) fn write(self, data: &[u8]) -> Vec<u8> {
@@ -50,6 +63,7 @@ impl Writer {
             Self::Zlib(level, strategy) => zlib(data, level, strategy),
             Self::ZlibBlocks(level, piece) => zlib_blocks(data, level, piece),
             Self::Miniz(level, strategy) => miniz(data, level, strategy),
+            Self::Fallback(codes) => fallback(data, codes),
         }
     }
 }
@@ -91,6 +105,18 @@ fn zlib_blocks(data: &[u8], level: i32, piece: usize) -> Vec<u8> {
     let end = encoder.compress(&[], &mut out[at..], DeflateFlush::Finish);
     assert_eq!(end, Ok(Status::StreamEnd));
     out.truncate(encoder.total_out() as usize);
+    out
+}
+
+fn fallback(data: &[u8], codes: Codes) -> Vec<u8> {
+    let mut out = room(data);
+    let limit = out.len() - SLACK;
+    let mut encoder = Encoder::new(data.len()).expect("memory");
+    let len = match codes {
+        Codes::Fixed => encoder.with_codes(data, &mut out, limit, &encoder::Codes::fixed()),
+        Codes::Dynamic => encoder.dynamic(data, &mut out, limit),
+    };
+    out.truncate(len.expect("there is room"));
     out
 }
 

@@ -4,6 +4,7 @@
 mod canned;
 mod chains;
 mod errors;
+mod fallback;
 mod index;
 mod properties;
 mod stream;
