@@ -16,7 +16,7 @@ use pagepress_benches::{PAGE, corpus, median, pin, quantile};
 use pagepress_iaa::clock::HostClock;
 use pagepress_iaa::fleet::Fleet;
 use pagepress_iaa::lane::{Answer, Batch, Format, Input, Lane, Settings, Shared, Store, Verify};
-use pagepress_iaa::tables::{Codes, Histogram};
+use pagepress_iaa::tables::{self, Codes};
 use pagepress_model::profile::Profile;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -282,13 +282,19 @@ fn between_passes(name: &str, pages: &[Vec<u8>]) {
     for _ in 0..PASSES {
         let began = Moment::now();
         for histogram in &histograms {
-            Codes::new(&Histogram::read(black_box(histogram))).write(&mut bytes);
+            tables::write(
+                &Codes::new(&tables::read_histogram(black_box(histogram))),
+                &mut bytes,
+            );
             black_box(&bytes);
         }
         passes.push(began.passed(pages.len()));
         for (histogram, times) in histograms.iter().zip(&mut each) {
             let began = Moment::now();
-            Codes::new(&Histogram::read(black_box(histogram))).write(&mut bytes);
+            tables::write(
+                &Codes::new(&tables::read_histogram(black_box(histogram))),
+                &mut bytes,
+            );
             black_box(&bytes);
             times.push(began.passed(1).ns);
         }

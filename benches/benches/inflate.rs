@@ -7,12 +7,13 @@
 //!
 //! Canned codes come from every second page; the others are what is read.
 
+use pagepress_benches::joined::Joined;
 use pagepress_benches::rivals::{self, Rival};
-use pagepress_benches::{Maker, PAGE, corpora, median, pin, ratios, rounds, touch, verdict};
-use pagepress_fallback::deflate::{Deflate, Joined};
+use pagepress_benches::{Maker, PAGE, corpora, median, ours, pin, ratios, rounds, touch, verdict};
+use pagepress_fallback::deflate::Deflate;
 use pagepress_fallback::encoder::{Codes, Encoder, SLACK};
-use pagepress_fallback::huffman::{self, CODE_BITS_MAX, DISTANCES, END_OF_BLOCK, Header, LITERALS};
 use pagepress_fallback::inflate::Known;
+use pagepress_fallback::tables::Tables;
 use std::hint::black_box;
 
 /// At most these shares of libdeflate's time.
@@ -27,10 +28,9 @@ fn main() {
     );
     for (name, pages) in corpora() {
         let fixed = packed(&pages, &Codes::fixed());
-        let taught = packed(pages.iter().step_by(2), &Codes::fixed());
         let judged: Vec<_> = pages.iter().skip(1).step_by(2).collect();
-        let canned = Canned::taught(&taught);
-        let bodies = packed(judged.iter().copied(), &canned.bare());
+        let tables = ours::train(pages.iter().step_by(2).map(Vec::as_slice));
+        let bodies = packed(judged.iter().copied(), tables.writer());
         let known = Known::fixed().expect("memory");
         let row = |codes: &str, count: usize, times: &[Vec<f64>], bar| {
             let joined = times
@@ -60,8 +60,10 @@ fn main() {
             row("fixed", fixed.len(), &times, FIXED_BAR);
         }
         if !bodies.is_empty() {
-            let known = canned.known();
-            let whole: Vec<_> = bodies.iter().map(|body| canned.whole(body)).collect();
+            let known = tables.reader();
+            let mut joiner = joiner(&tables);
+            let whole = |body: &Vec<u8>| joiner.join(body).expect("below a page").to_vec();
+            let whole: Vec<_> = bodies.iter().map(whole).collect();
             let ours = reader(&bodies, |src, page| {
                 known.decode(src, page) == Ok(src.len())
             });
@@ -69,7 +71,7 @@ fn main() {
                 ours,
                 peer(rivals::libdeflate, &whole),
                 peer(rivals::zlib_rs, &whole),
-                canned.joined(&bodies),
+                joined(&tables, &bodies),
             ];
             let times = rounds(bodies.len(), |range| touch(&bodies[range]), &makers);
             row("canned", bodies.len(), &times, CANNED_BAR);
@@ -117,107 +119,23 @@ fn peer(library: fn(i32) -> Rival, streams: &[Vec<u8>]) -> Maker<'_> {
     })
 }
 
-/// Codes for pages like those they were taught by.
-struct Canned {
-    literals: [u8; LITERALS],
-    distances: [u8; DISTANCES],
-    header: Vec<u8>,
-    header_bits: usize,
+fn joiner(tables: &Tables) -> Joined {
+    let (header, bits) = tables.codes().header();
+    Joined::new(&header, bits, PAGE)
 }
 
-impl Canned {
-    /// From the symbols of streams with the fixed codes, every other one once.
-    fn taught(streams: &[Vec<u8>]) -> Self {
-        let (mut literals, mut distances) = ([1; LITERALS], [1; DISTANCES]);
-        for stream in streams {
-            count(stream, &mut literals, &mut distances);
-        }
-        let mut lengths = ([0; LITERALS], [0; DISTANCES]);
-        huffman::code_lengths(&literals, CODE_BITS_MAX, &mut lengths.0);
-        huffman::code_lengths(&distances, CODE_BITS_MAX, &mut lengths.1);
-        let header = Header::new(&lengths.0, &lengths.1);
-        let mut bytes = vec![0; header.bits().div_ceil(8) + 8];
-        header.write_bytes(true, &mut bytes);
-        bytes.truncate(header.bits().div_ceil(8));
-        Self {
-            literals: lengths.0,
-            distances: lengths.1,
-            header: bytes,
-            header_bits: header.bits(),
-        }
-    }
-
-    fn bare(&self) -> Codes {
-        Codes::with_header(&self.literals, &self.distances, &[], 0)
-    }
-
-    fn known(&self) -> Known {
-        Known::new(&self.literals, &self.distances).expect("the codes are complete")
-    }
-
-    fn joiner(&self) -> Joined {
-        Joined::new(&self.header, self.header_bits, PAGE)
-    }
-
-    fn whole(&self, body: &[u8]) -> Vec<u8> {
-        self.joiner()
-            .join(body)
-            .expect("it is below a page")
-            .to_vec()
-    }
-
-    /// libdeflate, and what it takes to put the header in front.
-    fn joined<'a>(&'a self, bodies: &'a [Vec<u8>]) -> Maker<'a> {
-        Box::new(move || {
-            let mut joiner = self.joiner();
-            let mut codec = Deflate::new(PAGE, 1).expect("memory");
-            let mut page = vec![0; PAGE];
-            Box::new(move |range| {
-                for body in &bodies[range] {
-                    let whole = joiner.join(body).expect("it is below a page");
-                    assert!(codec.decompress_prefix(whole, &mut page).is_ok());
-                    black_box(&page);
-                }
-            })
+/// libdeflate with the header put in front of each page.
+fn joined<'a>(tables: &'a Tables, bodies: &'a [Vec<u8>]) -> Maker<'a> {
+    Box::new(move || {
+        let mut joiner = joiner(tables);
+        let mut codec = Deflate::new(PAGE, 1).expect("memory");
+        let mut page = vec![0; PAGE];
+        Box::new(move |range| {
+            for body in &bodies[range] {
+                let whole = joiner.join(body).expect("it is below a page");
+                assert!(codec.decompress_prefix(whole, &mut page).is_ok());
+                black_box(&page);
+            }
         })
-    }
-}
-
-/// Counts the symbols of one block with the fixed codes.
-fn count(stream: &[u8], literals: &mut [u32; LITERALS], distances: &mut [u32; DISTANCES]) {
-    let mut at = 3;
-    let mut bit = || {
-        at += 1;
-        usize::from(stream[(at - 1) / 8] >> ((at - 1) % 8) & 1)
-    };
-    loop {
-        // RFC 1951, 3.2.6: 7 bits up to 0010111, 9 from 110010000 on, 8 elsewhere.
-        let mut code = (0..7).fold(0, |code, _| code << 1 | bit());
-        let symbol = if code < 0b001_1000 {
-            256 + code
-        } else {
-            code = code << 1 | bit();
-            match code {
-                0b1100_0000..0b1100_1000 => 280 + code - 0b1100_0000,
-                0b1100_1000.. => 144 + (code << 1 | bit()) - 0b1_1001_0000,
-                _ => code - 0b0011_0000,
-            }
-        };
-        literals[symbol] += 1;
-        match symbol {
-            END_OF_BLOCK => return,
-            0..END_OF_BLOCK => continue,
-            265..285 => {
-                for _ in 0..(symbol - 261) / 4 {
-                    bit();
-                }
-            }
-            _ => {}
-        }
-        let symbol = (0..5).fold(0, |code, _| code << 1 | bit());
-        distances[symbol] += 1;
-        for _ in 0..(symbol / 2).saturating_sub(1) {
-            bit();
-        }
-    }
+    })
 }

@@ -11,13 +11,15 @@
 
 use pagepress_benches::contenders::{bare_compress, bare_decompress, pack};
 use pagepress_benches::isal::{self, isal};
+use pagepress_benches::joined::Joined;
 use pagepress_benches::machine::{Meanwhile, Moment};
-use pagepress_benches::ours::{self, Tables};
+use pagepress_benches::ours;
 use pagepress_benches::rivals::{self, Rival};
 use pagepress_benches::walk::{self, Distinct};
 use pagepress_benches::{
     PAGE, args, corpora, median, pin, quantile, random_pages, ratios, rounds, touch, verdict,
 };
+use pagepress_fallback::tables::Tables;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
@@ -105,7 +107,7 @@ fn main() {
         let foreign = tables(&corpora, |page| !of_it.contains(page));
         let lines = lines(corpus, &own, &shared, &foreign);
         let measured = measure(corpus, &lines);
-        measured.print(own.trained_on(), foreign.trained_on());
+        measured.print(own.trained_on().pages, foreign.trained_on().pages);
         for line in lines.iter().filter(|line| line.make.is_none()) {
             println!("{:<23} not installed", line.name);
         }
@@ -116,7 +118,7 @@ fn main() {
     let bars = bars(judged, &all[0], &tables([judged], |_| true));
     if let Ok(path) = env::var("PAGEPRESS_JSON") {
         let json = json!({
-            "shared_tables_pages": shared.trained_on(),
+            "shared_tables_pages": shared.trained_on().pages,
             "corpora": all.iter().map(Measured::json).collect::<Vec<_>>(),
             "bars": bars,
         });
@@ -152,7 +154,7 @@ fn tables<'a>(
 ) -> Arc<Tables> {
     let pages = corpora.into_iter().flat_map(|corpus| &corpus.others);
     let pages = pages.filter(|page| fit(page)).map(Vec::as_slice);
-    Arc::new(Tables::train(pages))
+    ours::train(pages)
 }
 
 fn lines<'a>(
@@ -199,7 +201,7 @@ fn lines<'a>(
         with_isal(2, "ISA-L 0, canned: own", 0, custom, header_bits),
         with_isal(0, "ISA-L 1", 1, Some(isal::Codes::Default), 0),
     ];
-    if foreign.trained_on() > 0 {
+    if foreign.trained_on().pages > 0 {
         let foreign = line(3, "ours, canned: foreign", || ours::canned(foreign));
         lines.insert(5, foreign);
     }
@@ -334,7 +336,7 @@ impl Measured {
         found.unwrap_or_else(|| panic!("{name} is always measured"))
     }
 
-    fn print(&self, own: usize, foreign: usize) {
+    fn print(&self, own: u64, foreign: u64) {
         println!(
             "\n{}: {} pages; codes from {own} others of it, {foreign} of other corpora; {} pages \
              decompressed; {}",
@@ -491,7 +493,8 @@ fn bars(corpus: &Corpus, measured: &Measured, own: &Arc<Tables>) -> Vec<Value> {
         pack(dynamic, pages),
         pack(canned, pages),
     ];
-    let mut joined = own.joined();
+    let (header, bits) = own.codes().header();
+    let mut joined = Joined::new(&header, bits, PAGE);
     let join = |body: &Vec<u8>| joined.join(body).expect("a page is not longer").to_vec();
     let with_header: Vec<_> = streams[2].iter().map(join).collect();
     let makes: [&dyn Fn() -> Rival; 3] = [&fixed, &dynamic, &canned];

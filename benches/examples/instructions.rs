@@ -5,13 +5,12 @@
 //! machine. What is to be counted happens in a function called `counted`. Prints how
 //! many pages it had.
 
-use pagepress_benches::ours::{self, Tables};
+use pagepress_benches::ours;
 use pagepress_benches::rivals::{self, Rival};
 use pagepress_benches::{PAGE, args, made, random_pages};
 use std::fs;
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 /// Half of them are what canned codes are made from.
 const PAGES: usize = 256;
@@ -41,8 +40,8 @@ fn main() -> ExitCode {
         return unknown(what);
     };
     let canned = || {
-        let tables = Tables::train(others.iter().map(Vec::as_slice));
-        ours::canned(&Arc::new(tables))
+        let tables = ours::train(others.iter().map(Vec::as_slice));
+        ours::canned(&tables)
     };
     let rival = match codec {
         "fixed" => ours::level(1),

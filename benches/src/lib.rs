@@ -7,6 +7,7 @@
 pub mod contenders;
 pub mod device;
 pub mod isal;
+pub mod joined;
 pub mod machine;
 pub mod made;
 pub mod null;

@@ -1,5 +1,5 @@
 //! Raw deflate (RFC 1951) that Intel's IAA can read back: written by our own
-//! [encoder](crate::encoder) or by zlib-rs, read by libdeflate.
+//! [encoder] or by zlib-rs, read by libdeflate.
 //!
 //! The device keeps a history of 4096 bytes and refuses a dynamic block whose
 //! code-length repeat runs from the literal/length lengths into the distance
@@ -9,6 +9,7 @@
 
 use crate::encoder::{self, Codes, Encoder};
 use crate::probe::Probe;
+use crate::tables::Tables;
 use crate::{Corrupt, NotCompressed, PageCodec};
 use std::sync::{Arc, OnceLock};
 use zlib_rs::{DeflateFlush, Status};
@@ -34,6 +35,7 @@ pub const LEVELS: core::ops::RangeInclusive<i32> = 1..=9;
 pub struct Deflate {
     writer: Writer,
     decoder: ffi::Decoder,
+    /// For canned pages, if it has tables.
     probe: Option<Box<Probe>>,
     unit: usize,
 }
@@ -42,6 +44,8 @@ pub struct Deflate {
 enum Writer {
     /// With codes that are there before the page.
     OnePass(Encoder, Arc<Codes>),
+    /// With codes that are not stored with it.
+    Canned(Encoder, Arc<Tables>),
     /// With codes made for it.
     Dynamic(Encoder),
     Zlib(zlib_rs::Deflate),
@@ -78,6 +82,19 @@ impl Deflate {
             }
             _ => return None,
         };
+        Self::with(writer, unit)
+    }
+
+    /// A context that writes canned pages with these tables in one pass, and reads them
+    /// by [`decompress_canned`](PageCodec::decompress_canned).
+    ///
+    /// Returns `None` if the system has no memory.
+    #[must_use]
+    pub fn canned(unit: usize, tables: Arc<Tables>) -> Option<Self> {
+        Self::with(Writer::Canned(Encoder::new(unit)?, tables), unit)
+    }
+
+    fn with(writer: Writer, unit: usize) -> Option<Self> {
         Some(Self {
             writer,
             decoder: ffi::Decoder::new()?,
@@ -157,6 +174,9 @@ impl PageCodec for Deflate {
         }
         match &mut self.writer {
             Writer::OnePass(encoder, codes) => encoder.with_codes(page, dst, limit, codes),
+            Writer::Canned(encoder, tables) => {
+                encoder.with_codes(page, dst, limit, tables.writer())
+            }
             Writer::Dynamic(encoder) => encoder.dynamic(page, dst, limit),
             Writer::Zlib(encoder) => Some(zlib(encoder, page, dst)?).filter(|&n| n <= limit),
         }
@@ -170,9 +190,21 @@ impl PageCodec for Deflate {
         }
     }
 
+    fn decompress_canned(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt> {
+        let Writer::Canned(_, tables) = &self.writer else {
+            return Err(Corrupt::BadStream);
+        };
+        match tables.reader().decode(src, page)? {
+            read if read != src.len() => Err(Corrupt::TrailingBytes),
+            _ => Ok(()),
+        }
+    }
+
     fn state_bytes(&self) -> usize {
         let writer = match &self.writer {
-            Writer::OnePass(encoder, _) | Writer::Dynamic(encoder) => encoder.state_bytes(),
+            Writer::OnePass(encoder, _) | Writer::Canned(encoder, _) | Writer::Dynamic(encoder) => {
+                encoder.state_bytes()
+            }
             Writer::Zlib(_) => ZLIB_BYTES,
         };
         let probe = if self.probe.is_some() {
@@ -181,73 +213,6 @@ impl PageCodec for Deflate {
             0
         };
         writer + ffi::DECODER_BYTES + probe
-    }
-}
-
-/// Puts a block's header in front of pages that are stored without one: canned
-/// pages, whose codes all readers know.
-#[derive(Debug, Clone)]
-pub struct Joined {
-    /// The header, then the page.
-    bytes: Vec<u8>,
-    /// Whole bytes of the header, and the bits of the byte after them.
-    whole: usize,
-    odd_bits: u32,
-    odd: u8,
-    body_max: usize,
-}
-
-impl Joined {
-    /// A header of `bits` bits, lowest first, before pages of at most
-    /// `body_max` bytes.
-    ///
-    /// # Panics
-    /// If `header` has fewer bits.
-    #[must_use]
-    pub fn new(header: &[u8], bits: usize, body_max: usize) -> Self {
-        let (whole, odd_bits) = (bits / 8, (bits % 8) as u32);
-        let mut bytes = Vec::with_capacity(whole + 1 + body_max);
-        bytes.extend_from_slice(&header[..whole]);
-        let odd = if odd_bits == 0 {
-            0
-        } else {
-            header[whole] & ((1 << odd_bits) - 1)
-        };
-        Self {
-            bytes,
-            whole,
-            odd_bits,
-            odd,
-            body_max,
-        }
-    }
-
-    /// Bytes at the end of a [joined](Self::join) stream that may be padding.
-    #[must_use]
-    pub fn slack(&self) -> usize {
-        usize::from(self.odd_bits > 0)
-    }
-
-    /// The whole stream of a page; `None` if the page is longer than any.
-    ///
-    /// The header moves the page's bits up, so that its padding may have become
-    /// a byte of its own: the stream may end before the last byte.
-    pub fn join(&mut self, body: &[u8]) -> Option<&[u8]> {
-        if body.len() > self.body_max {
-            return None;
-        }
-        self.bytes.truncate(self.whole);
-        if self.odd_bits == 0 {
-            self.bytes.extend_from_slice(body);
-            return Some(&self.bytes);
-        }
-        let mut carried = self.odd;
-        for &byte in body {
-            self.bytes.push(carried | byte << self.odd_bits);
-            carried = byte >> (8 - self.odd_bits);
-        }
-        self.bytes.push(carried);
-        Some(&self.bytes)
     }
 }
 

@@ -12,6 +12,8 @@
 //! | [`deflate`] | raw deflate, history of at most 4096 bytes | our [`encoder`], zlib-rs from level 3 on | libdeflate |
 //!
 //! Canned pages, which are deflate without a header, are read by [`inflate`].
+//! [`tables`] has the Huffman codes that software and devices share, and trains those
+//! that pages are stored without.
 //!
 //! Why these libraries: `benches/README.md` has the measurements.
 
@@ -23,6 +25,7 @@ pub mod inflate;
 #[cfg(feature = "lz4")]
 pub mod lz4;
 pub mod probe;
+pub mod tables;
 #[cfg(feature = "zstd")]
 pub mod zstd;
 
@@ -80,6 +83,15 @@ pub trait PageCodec: Send {
     /// [`Corrupt`] if `src` is not exactly one stream of this codec that makes
     /// `page.len()` bytes. `page` then holds unspecified bytes.
     fn decompress(&mut self, src: &[u8], page: &mut [u8]) -> Result<(), Corrupt>;
+
+    /// As [`decompress`](Self::decompress), for a page that was compressed with the
+    /// canned tables that the context has. To one without, all of them are corrupt.
+    ///
+    /// # Errors
+    /// As for [`decompress`](Self::decompress).
+    fn decompress_canned(&mut self, _src: &[u8], _page: &mut [u8]) -> Result<(), Corrupt> {
+        Err(Corrupt::BadStream)
+    }
 
     /// Bytes this context holds on the heap for its codecs' states.
     fn state_bytes(&self) -> usize;

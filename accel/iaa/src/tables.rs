@@ -1,10 +1,9 @@
 //! Huffman tables in the AECS of Compress: fixed, made for one page, or canned.
 
-use core::fmt;
 use pagepress_abi::aecs::compress as aecs;
-use pagepress_fallback::huffman::{
-    self, CODE_BITS_MAX, DISTANCES, END_OF_BLOCK, Header, LITERALS, LengthCounts, SYMBOLS_MAX,
-};
+use pagepress_fallback::huffman::{self, DISTANCES, LITERALS, LengthCounts, SYMBOLS_MAX};
+
+pub use pagepress_fallback::tables::{Codes, Histogram};
 
 /// The AECS of Compress with its tables.
 pub type Aecs = [u8; aecs::BYTES];
@@ -32,141 +31,45 @@ pub fn fixed_aecs() -> Aecs {
     bytes
 }
 
-/// The histogram that statistics mode writes.
-#[derive(Clone)]
-pub struct Histogram {
-    literals: [u32; LITERALS],
-    distances: [u32; DISTANCES],
-}
-
-impl fmt::Debug for Histogram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tokens: u32 = self.literals.iter().sum();
-        write!(f, "Histogram({tokens} tokens)")
-    }
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self {
-            literals: [0; LITERALS],
-            distances: [0; DISTANCES],
+/// Reads the histogram that statistics mode wrote.
+#[must_use]
+pub fn read_histogram(bytes: &[u8; aecs::HISTOGRAM_BYTES]) -> Histogram {
+    let mut histogram = Histogram::default();
+    let read = |counts: &mut [u32], bytes: &[u8]| {
+        for (count, dword) in counts.iter_mut().zip(bytes.chunks_exact(4)) {
+            *count = u32::from_le_bytes([dword[0], dword[1], dword[2], dword[3]]);
         }
-    }
+    };
+    read(&mut histogram.literals, bytes);
+    read(
+        &mut histogram.distances,
+        &bytes[aecs::HISTOGRAM_DISTANCES..],
+    );
+    histogram
 }
 
-impl Histogram {
-    /// Reads what the device wrote.
-    #[must_use]
-    pub fn read(bytes: &[u8; aecs::HISTOGRAM_BYTES]) -> Self {
-        let mut histogram = Self::default();
-        let read = |counts: &mut [u32], bytes: &[u8]| {
-            for (count, dword) in counts.iter_mut().zip(bytes.chunks_exact(4)) {
-                *count = u32::from_le_bytes([dword[0], dword[1], dword[2], dword[3]]);
-            }
-        };
-        read(&mut histogram.literals, bytes);
-        read(
-            &mut histogram.distances,
-            &bytes[aecs::HISTOGRAM_DISTANCES..],
-        );
-        histogram
-    }
-
-    /// Adds another one, for tables that are to serve many pages.
-    pub fn add(&mut self, other: &Self) {
-        let pairs = self.literals.iter_mut().zip(&other.literals);
-        for (sum, count) in pairs.chain(self.distances.iter_mut().zip(&other.distances)) {
-            *sum = sum.saturating_add(*count);
-        }
-    }
-
-    /// Gives every symbol a count, so that tables serve pages that nobody has
-    /// seen yet.
-    pub fn complete(&mut self) {
-        for count in self.literals.iter_mut().chain(&mut self.distances) {
-            *count = (*count).max(1);
-        }
-    }
+/// Writes the AECS of a page with a header of its own. `bytes` may hold anything.
+pub fn write(codes: &Codes, bytes: &mut Aecs) {
+    let header = codes.block_header();
+    let bits = header.bits() as u32;
+    assert!(bits <= aecs::ACCUMULATOR_BITS_MAX);
+    bytes[..aecs::LITERALS].fill(0);
+    bytes[aecs::ACCUMULATOR_BITS..aecs::ACCUMULATOR_BITS + 4].copy_from_slice(&bits.to_le_bytes());
+    // It may touch what is behind, so the codes come after it.
+    header.write_bytes(true, &mut bytes[aecs::ACCUMULATOR..]);
+    put_all_codes(codes, bytes);
 }
 
-/// Codes for pages with these counts, and the header that tells them.
-#[derive(Debug, Clone)]
-pub struct Codes {
-    literals: [u8; LITERALS],
-    distances: [u8; DISTANCES],
-    /// How many codes there are of each length: of literals, and of distances.
-    of_length: [LengthCounts; 2],
-    header: Header,
+/// Writes the AECS of a page whose reader has the tables.
+pub fn write_without_header(codes: &Codes, bytes: &mut Aecs) {
+    bytes[..aecs::LITERALS].fill(0);
+    put_all_codes(codes, bytes);
 }
 
-impl Codes {
-    /// The best codes for these counts.
-    #[must_use]
-    pub fn new(histogram: &Histogram) -> Self {
-        let mut counts = histogram.literals;
-        // The histogram counts no end of block, and every block has one.
-        counts[END_OF_BLOCK] = counts[END_OF_BLOCK].max(1);
-        let (mut literals, mut distances) = ([0; LITERALS], [0; DISTANCES]);
-        let of_length = [
-            huffman::code_lengths(&counts, CODE_BITS_MAX, &mut literals),
-            huffman::code_lengths(&histogram.distances, CODE_BITS_MAX, &mut distances),
-        ];
-        Self {
-            header: Header::new(&literals, &distances),
-            literals,
-            distances,
-            of_length,
-        }
-    }
-
-    /// Code lengths of literals, end of block and lengths.
-    #[must_use]
-    pub fn literals(&self) -> &[u8; LITERALS] {
-        &self.literals
-    }
-
-    /// Code lengths of distances.
-    #[must_use]
-    pub fn distances(&self) -> &[u8; DISTANCES] {
-        &self.distances
-    }
-
-    /// The header of a final block, as bytes and how many bits of them count.
-    #[must_use]
-    pub fn header(&self) -> (Vec<u8>, usize) {
-        let len = self.header.bits().div_ceil(8);
-        let mut bytes = vec![0; len + 8];
-        self.header.write_bytes(true, &mut bytes);
-        bytes.truncate(len);
-        (bytes, self.header.bits())
-    }
-
-    /// Writes the AECS of a page with a header of its own. `bytes` may hold
-    /// anything.
-    pub fn write(&self, bytes: &mut Aecs) {
-        let bits = self.header.bits() as u32;
-        assert!(bits <= aecs::ACCUMULATOR_BITS_MAX);
-        bytes[..aecs::LITERALS].fill(0);
-        bytes[aecs::ACCUMULATOR_BITS..aecs::ACCUMULATOR_BITS + 4]
-            .copy_from_slice(&bits.to_le_bytes());
-        // It may touch what is behind, so the codes come after it.
-        self.header
-            .write_bytes(true, &mut bytes[aecs::ACCUMULATOR..]);
-        self.put_all_codes(bytes);
-    }
-
-    /// Writes the AECS of a page whose reader has the tables.
-    pub fn write_without_header(&self, bytes: &mut Aecs) {
-        bytes[..aecs::LITERALS].fill(0);
-        self.put_all_codes(bytes);
-    }
-
-    fn put_all_codes(&self, bytes: &mut Aecs) {
-        let [literals, distances] = &self.of_length;
-        put_codes(bytes, aecs::LITERALS, &self.literals, literals);
-        put_codes(bytes, aecs::DISTANCES, &self.distances, distances);
-    }
+fn put_all_codes(codes: &Codes, bytes: &mut Aecs) {
+    let [of_literals, of_distances] = codes.of_length();
+    put_codes(bytes, aecs::LITERALS, codes.literals(), of_literals);
+    put_codes(bytes, aecs::DISTANCES, codes.distances(), of_distances);
 }
 
 /// Writes the canonical codes of these lengths, of each of which there are
@@ -200,6 +103,7 @@ fn put_codes(bytes: &mut Aecs, at: usize, lengths: &[u8], of_length: &LengthCoun
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pagepress_fallback::huffman::END_OF_BLOCK;
 
     fn dword(bytes: &Aecs, at: usize) -> u32 {
         u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
@@ -229,7 +133,7 @@ mod tests {
         }
         let codes = Codes::new(&histogram);
         let mut bytes = [0xFF; aecs::BYTES];
-        codes.write(&mut bytes);
+        write(&codes, &mut bytes);
         let (header, bits) = codes.header();
         assert_eq!(dword(&bytes, aecs::ACCUMULATOR_BITS) as usize, bits);
         assert_eq!(bytes[aecs::ACCUMULATOR..][..header.len()], header[..]);

@@ -60,6 +60,17 @@ pub(crate) enum Error {
         /// Why.
         why: crate::bench::input::CoreError,
     },
+    /// A file of tables holds none.
+    #[error("{file}: {why}")]
+    Tables {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: pagepress::BadTables,
+    },
+    /// The library did not compress a page.
+    #[error(transparent)]
+    Page(pagepress::PageError),
     /// A peer cannot be measured.
     #[error("--peer {peer}: {why}")]
     Peer {

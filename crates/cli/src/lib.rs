@@ -4,6 +4,9 @@
 //! `pagepress doctor` says which link between a program and an IAA device is
 //! broken, `pagepress devices` what devices there are.
 //!
+//! `pagepress train` makes canned tables: Huffman codes for pages like the user's,
+//! that are not stored with each.
+//!
 //! `pagepress bench` reads files, directories or the memory of processes,
 //! compresses and decompresses all of it page by page in every way asked for,
 //! checks that each page comes back as it was, and prints ratio, latency and
@@ -16,6 +19,8 @@ mod error;
 mod output;
 mod probe;
 mod table;
+mod tables;
+mod train;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -41,6 +46,7 @@ enum Command {
     Bench(Box<bench::Args>),
     Devices(devices::Args),
     Doctor(doctor::Args),
+    Train(train::Args),
 }
 
 /// Runs the command line `args`, the program's name first, as `main` does.
@@ -60,6 +66,7 @@ where
         Command::Bench(args) => bench::main(&args).map(bench::Verdict::exit_code),
         Command::Devices(args) => devices::main(&args),
         Command::Doctor(args) => doctor::main(&args),
+        Command::Train(args) => train::main(&args),
     };
     match result {
         Ok(code) => ExitCode::from(code),

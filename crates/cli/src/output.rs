@@ -55,14 +55,12 @@ impl Output {
     ///
     /// # Errors
     /// [`Error::Write`]; no part of the file is left then.
-    pub(crate) fn write(&self, results: &str) -> Result<(), Error> {
+    pub(crate) fn write(&self, results: impl AsRef<[u8]>) -> Result<(), Error> {
+        let results = results.as_ref();
         match self {
             Self::Stdout => {
                 let mut stdout = io::stdout().lock();
-                match stdout
-                    .write_all(results.as_bytes())
-                    .and_then(|()| stdout.flush())
-                {
+                match stdout.write_all(results).and_then(|()| stdout.flush()) {
                     Err(error) if error.kind() != ErrorKind::BrokenPipe => {
                         Err(write_error(Path::new("standard output"), error))
                     }
@@ -73,7 +71,7 @@ impl Output {
             Self::Special(path) => OpenOptions::new()
                 .write(true)
                 .open(path)
-                .and_then(|mut file| file.write_all(results.as_bytes()))
+                .and_then(|mut file| file.write_all(results))
                 .map_err(|error| write_error(path, error)),
         }
     }
@@ -86,9 +84,9 @@ fn write_error(path: &Path, source: io::Error) -> Error {
     }
 }
 
-fn replace(path: &Path, results: &str) -> io::Result<()> {
+fn replace(path: &Path, results: &[u8]) -> io::Result<()> {
     let mut partial = Partial::create(path)?;
-    partial.file.write_all(results.as_bytes())?;
+    partial.file.write_all(results)?;
     partial.file.sync_all()?;
     if let Ok(old) = fs::metadata(path) {
         partial.file.set_permissions(old.permissions())?;

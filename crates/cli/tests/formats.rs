@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Fields that may be missing; all others are required.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 17] = [
+    "/method/tables",
     "/runs/*/calls/compress/fallbacks/*",
     "/runs/*/calls/decompress/fallbacks/*",
     "/input/sources/*/of_pages",
@@ -75,7 +76,8 @@ const SIGNED: [&str; 10] = [
 ];
 
 /// Strings of which there are a few.
-const ENUMS: [&str; 16] = [
+const ENUMS: [&str; 17] = [
+    "/method/tables/id",
     "/input/sources/*/kind",
     "/input/skipped/*/unit",
     "/input/sha256",
@@ -323,6 +325,16 @@ fn filled() -> (tempfile::TempDir, String) {
     (dir, path)
 }
 
+/// A file of tables for these pages.
+fn trained(path: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tables").to_str().unwrap().to_owned();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
+    let done = command.args(["train", path, "--output", &file]).output();
+    assert!(done.unwrap().status.success());
+    (dir, file)
+}
+
 /// Results of a command that Ctrl-C ended.
 fn interrupted(path: &str) -> Value {
     for seconds in [3, 6, 12, 24] {
@@ -353,10 +365,14 @@ const BACKENDS: &str = "auto,lz4,zstd:-5,zstd,deflate,model,model:dynamic,model-
 fn results_are_what_the_schema_says_and_nothing_else_is() {
     let (_dir, path) = filled();
     let rules = Rules::of_results();
+    let (_tables_dir, tables) = trained(&path);
+    let backends = format!("{BACKENDS},deflate:canned,model:canned");
     let everything = measured(&[
         &path,
+        "--tables",
+        &tables,
         "--backend",
-        BACKENDS,
+        &backends,
         "--level",
         "1,3",
         "--unit-size",
@@ -365,7 +381,7 @@ fn results_are_what_the_schema_says_and_nothing_else_is() {
         "1,2",
     ]);
     rules.accepts(&everything);
-    assert_eq!(everything["runs"].as_array().unwrap().len(), 10 * 2 * 2);
+    assert_eq!(everything["runs"].as_array().unwrap().len(), 12 * 2 * 2);
 
     let pid = std::process::id().to_string();
     let of_process = measured(&["--pid", &pid, "--pid-pages", "16", "--backend", "lz4"]);
@@ -376,7 +392,7 @@ fn results_are_what_the_schema_says_and_nothing_else_is() {
     let mut smaller = everything.clone();
     let runs = smaller["runs"].as_array_mut().unwrap();
     runs.retain(|run| run["threads"] == 2 && run["unit_size"] == 65536);
-    assert_eq!(runs.len(), 10);
+    assert_eq!(runs.len(), 12);
     let verdict = &mut smaller["verdict"]["break_even"];
     verdict.as_array_mut().unwrap().truncate(5);
     let mut sample = of_sample.clone();
@@ -488,7 +504,9 @@ fn csv(bytes: &[u8]) -> (Vec<String>, Vec<Vec<String>>) {
 }
 
 /// The fields that do not depend on when it was measured.
-const STEADY: [&str; 14] = [
+const STEADY: [&str; 16] = [
+    "method.tables.id",
+    "method.tables.trained_pages",
     "backend",
     "codec",
     "level",
@@ -508,7 +526,17 @@ const STEADY: [&str; 14] = [
 #[test]
 fn csv_has_a_line_for_each_run_and_always_the_same_columns() {
     let (_dir, path) = filled();
-    let args = [&path, "--backend", BACKENDS, "--unit-size", "4k,8k"];
+    let (_tables_dir, tables) = trained(&path);
+    let backends = format!("{BACKENDS},deflate:canned");
+    let args = [
+        &path,
+        "--tables",
+        &tables,
+        "--backend",
+        &backends,
+        "--unit-size",
+        "4k,8k",
+    ];
     let json = measured(&args);
     let quick = ["--seconds", "0", "--repeats", "3", "--format", "csv"];
     let bytes = bench(&[&args[..], &quick].concat());

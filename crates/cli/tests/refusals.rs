@@ -131,7 +131,7 @@ fn wrong_use_is_one_line_and_no_file() {
     let (out, missing) = (at("all/out"), at("all/none/out"));
     let (read_only, kept) = (at("read-only/out"), at("all/kept"));
     let from_file: &[&str] = &[&input];
-    let cases: [(&[&str], &str, &str); 26] = [
+    let cases: [(&[&str], &str, &str); 31] = [
         // What is measured.
         (
             &["--pid", "1"],
@@ -189,6 +189,31 @@ fn wrong_use_is_one_line_and_no_file() {
             &[&input, "--backend", "zstd", "--level", "1000"],
             &out,
             "zstd has no level 1000",
+        ),
+        (
+            &[&input, "--backend", "iaa:best"],
+            &out,
+            "a device has fixed, dynamic or canned codes",
+        ),
+        (
+            &[&input, "--backend", "deflate:canned"],
+            &out,
+            "deflate:canned needs --tables FILE",
+        ),
+        (
+            &[&input, "--tables", "none"],
+            &out,
+            "--tables applies to canned codes",
+        ),
+        (
+            &[&input, "--backend", "model:canned", "--tables", "none"],
+            &out,
+            "none: No such file or directory",
+        ),
+        (
+            &[&input, "--backend", "model:canned", "--tables", &input],
+            &out,
+            "input: these are no tables",
         ),
         // Where to.
         (from_file, &missing, "none/out: No such file or directory"),

@@ -38,6 +38,21 @@ pub enum Error {
         /// The codec asked for.
         codec: Codec,
     },
+    /// Tables were given to a codec that takes none.
+    #[error("{codec} takes no tables; deflate does")]
+    Tables {
+        /// The codec asked for.
+        codec: Codec,
+    },
+    /// Tables were given, and devices told to use other codes.
+    #[error("tables were given, and devices told to use other codes")]
+    OtherCodes,
+    /// Of the pages to train on none says anything of pages to come.
+    #[error("no page to learn from: same-filled and random ones are left out")]
+    NothingToLearn,
+    /// Memory for training is lacking.
+    #[error("out of memory")]
+    OutOfMemory,
     /// This build lacks the codec.
     #[error("this build lacks {codec}: enable the cargo feature of that name")]
     NotBuilt {

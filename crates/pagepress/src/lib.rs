@@ -18,6 +18,7 @@
 //! | [`outcome`] | one page's result, and the page at rest |
 //! | [`report`] | a batch's and a pool's counts |
 //! | [`page`] | unit sizes, lists of pages, same-filled pages |
+//! | [`tables`] | codes that pages are compressed with and stored without |
 //! | [`compressor`] | the trait a backend implements |
 //! | `iaa` | devices, and how a pool uses them (feature `iaa`) |
 
@@ -37,6 +38,7 @@ pub mod pool;
 pub mod pools;
 pub mod report;
 mod sync;
+pub mod tables;
 mod unavailable;
 
 pub use codec::Codec;
@@ -49,4 +51,5 @@ pub use pagepress_fallback::zstd::train_dictionary as train_zstd_dictionary;
 pub use pool::{Backend, Builder, Pool};
 pub use pools::{Kept, Pools};
 pub use report::{FallbackReason, Report, Stats};
+pub use tables::{BadTables, Tables};
 pub use unavailable::Unavailable;

@@ -171,6 +171,16 @@ pub enum StoredBuf {
 }
 
 impl StoredBuf {
+    /// The id of the canned tables without which the page cannot be read, if there are
+    /// such.
+    #[must_use]
+    pub fn tables(&self) -> Option<NonZeroU32> {
+        match self {
+            Self::Compressed { tables, .. } => *tables,
+            Self::SameFilled(_) | Self::Raw(_) => None,
+        }
+    }
+
     /// The same page, borrowed, as [`Pool::decompress_batch`] takes it.
     ///
     /// [`Pool::decompress_batch`]: crate::Pool::decompress_batch

@@ -11,10 +11,11 @@ use crate::context::Contexts;
 use crate::cpus::Cpus;
 use crate::error::Error;
 #[cfg(feature = "iaa")]
-use crate::iaa::{Devices, Options};
+use crate::iaa::{Devices, Format, Options};
 use crate::outcome::{Outcome, PageError, Stored, StoredBuf};
 use crate::page::{Pages, UnitSize};
 use crate::report::{FallbackReason, Report, Stats};
+use crate::tables::Tables;
 use crate::unavailable::Unavailable;
 use core::convert::Infallible;
 use core::fmt;
@@ -45,6 +46,7 @@ pub struct Builder {
     unit: UnitSize,
     accept_limit: Option<usize>,
     dictionary: Option<Box<[u8]>>,
+    tables: Option<Tables>,
     #[cfg(feature = "iaa")]
     devices: Option<Devices>,
     #[cfg(feature = "iaa")]
@@ -100,6 +102,15 @@ impl Builder {
         self
     }
 
+    /// Canned tables to compress with, in software and on devices alike: the codec is
+    /// then deflate, and has no levels. The pool reads pages compressed with these
+    /// tables, and deflate pages without any.
+    #[must_use]
+    pub fn tables(mut self, tables: Tables) -> Self {
+        self.tables = Some(tables);
+        self
+    }
+
     /// The devices to use, instead of those that the host has: modelled ones,
     /// for instance. They are used whatever the backend is said to be.
     #[cfg(feature = "iaa")]
@@ -133,7 +144,10 @@ impl Builder {
     }
 
     /// The contexts, and what [`Backend::Auto`] found missing.
-    fn make(self) -> Result<(Contexts, Option<Unavailable>), Error> {
+    fn make(mut self) -> Result<(Contexts, Option<Unavailable>), Error> {
+        if self.tables.is_some() {
+            self.codec.get_or_insert(Codec::Deflate);
+        }
         let max = self.unit.bytes() - 1;
         let accept_limit = self.accept_limit.unwrap_or(max);
         if !(1..=max).contains(&accept_limit) {
@@ -173,6 +187,7 @@ impl Builder {
                 .unwrap_or(Codec::Lz4)
         });
         let provider = Software::new(Settings {
+            tables: self.tables_in_software(),
             codec,
             level: self.level,
             unit: self.unit,
@@ -182,6 +197,17 @@ impl Builder {
         })?;
         let contexts = contexts_of(provider)?;
         Ok((contexts, unavailable.map(|(_, why)| why)))
+    }
+
+    /// The tables of software, be it in a device's place.
+    fn tables_in_software(&self) -> Option<Tables> {
+        #[cfg(feature = "iaa")]
+        if let (Format::Canned(tables), Backend::Auto, Some(Codec::Deflate), None) =
+            (&self.iaa.format, self.backend, self.codec, &self.tables)
+        {
+            return Some(tables.clone());
+        }
+        self.tables.clone()
     }
 
     /// Contexts on the host's devices.
@@ -219,7 +245,15 @@ impl Builder {
             });
         }
         let contexts = Cpus::of_this_host().online.len();
-        let options = self.iaa;
+        let mut options = self.iaa;
+        if let Some(tables) = self.tables {
+            let canned = Format::Canned(tables);
+            // The default says nothing.
+            if options.format != Format::Fixed && options.format != canned {
+                return Err(Error::OtherCodes);
+            }
+            options.format = canned;
+        }
         contexts_of(Iaa::new(
             devices,
             options,

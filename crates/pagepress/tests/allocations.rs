@@ -158,7 +158,7 @@ mod checks {
     use super::heap;
     use super::pages::{kinds, units};
     use pagepress::iaa::{Devices, Format, Options, Tables};
-    use pagepress::{Backend, Codec, Error, Outcome, Pool, Stored, StoredBuf, UnitSize};
+    use pagepress::{Backend, Builder, Codec, Error, Outcome, Pool, Stored, StoredBuf, UnitSize};
     use pagepress_abi::{Portal, Submission};
     use pagepress_iaa::clock::HostClock;
     use pagepress_iaa::fleet::Facts;
@@ -168,23 +168,30 @@ mod checks {
     use pagepress_model::profile::{Profile, QueueConfig};
     use std::sync::Arc;
 
-    fn software(codec: Codec, unit: UnitSize) -> Pool {
-        let builder = Pool::builder().backend(Backend::Software).codec(codec);
-        builder.unit_size(unit).build().expect("the codec is built")
+    /// All software codecs, and canned pages.
+    fn software() -> Vec<(Codec, String, Builder)> {
+        let mut all = Vec::new();
+        let builder = Pool::builder().backend(Backend::Software);
+        for codec in Codec::ALL {
+            all.push((codec, codec.to_string(), builder.clone().codec(codec)));
+        }
+        let canned = builder.tables(Tables::flat());
+        all.push((Codec::Deflate, "deflate, canned".to_owned(), canned));
+        all
     }
 
     /// From the very first call on: contexts take all they need when made.
     pub(crate) fn hot_path_allocates_nothing() {
-        for codec in Codec::ALL {
-            let pool = || software(codec, UnitSize::DEFAULT);
-            allocates_nothing(codec.name(), &pool);
+        for (codec, name, builder) in software() {
+            let pool = || builder.clone().build().expect("the codec is built");
+            allocates_nothing(&name, &pool);
             // Errors are no excuse either.
             let pool = pool();
             let before = heap::calls();
             pool.decompress_batch(&[Stored::compressed(codec, &[1, 2, 3])], |_, page| {
                 assert!(page.is_err());
             });
-            assert_eq!(heap::calls() - before, 0, "{codec} allocated for an error");
+            assert_eq!(heap::calls() - before, 0, "{name} allocated for an error");
         }
     }
 
@@ -299,10 +306,11 @@ mod checks {
 
     /// `Pool::memory` against what the heap says, to 2 %.
     pub(crate) fn memory_is_as_reported() {
-        for codec in Codec::ALL {
+        for (_, codec, builder) in software() {
             for unit in units() {
                 let before = heap::live();
-                let pool = software(codec, unit);
+                let pool = builder.clone().unit_size(unit).build();
+                let pool = pool.expect("the codec is built");
                 let taken = heap::live() - before;
                 let said = pool.memory().total() as i64;
                 assert!(
@@ -322,11 +330,8 @@ mod checks {
     /// However little there is: a pool, or the CPU that lacks a context, and
     /// nothing left behind.
     pub(crate) fn a_pool_without_memory_is_gone() {
-        for codec in Codec::ALL {
-            let build = || {
-                let builder = Pool::builder().backend(Backend::Software).codec(codec);
-                builder.build()
-            };
+        for (_, codec, builder) in software() {
+            let build = || builder.clone().build();
             let memory = build().expect("enough memory").memory();
             let (whole, online) = (memory.total() as i64, memory.contexts.len());
             let (mut failed_on, mut built) = (Vec::with_capacity(online), 0);

@@ -16,6 +16,8 @@ mod search;
 pub use codes::{Codes, MATCH_MAX, WINDOW};
 pub(crate) use codes::{LENGTH_BASE, LENGTH_EXTRA};
 
+use crate::huffman::END_OF_BLOCK;
+use crate::tables::Histogram;
 use bits::Writer;
 use dynamic::{Counted, Repeat};
 use search::{Effort, Heads, MATCH_MIN, SLOTS, Sink};
@@ -78,6 +80,29 @@ impl<const LONG_LITERALS: bool> Sink for OnePass<'_, LONG_LITERALS> {
         self.out.add(self.codes.lengths[length]);
         self.out.add(self.codes.distances[distance]);
         self.out.put_out()
+    }
+}
+
+/// Counts what one pass finds.
+struct Counting<'a>(&'a mut Histogram);
+
+impl Sink for Counting<'_> {
+    fn literals<const N: usize>(&mut self, word: u64) -> Option<()> {
+        for byte in &word.to_le_bytes()[..N] {
+            let count = &mut self.0.literals[usize::from(*byte)];
+            *count = count.saturating_add(1);
+        }
+        Some(())
+    }
+
+    fn repeat(&mut self, length: usize, distance: usize) -> Option<()> {
+        let length = usize::from(codes::LENGTH_SYMBOL[length]);
+        let (distance, _) = codes::distance_symbol(distance as u32);
+        let of_length = &mut self.0.literals[END_OF_BLOCK + 1 + length];
+        *of_length = of_length.saturating_add(1);
+        let of_distance = &mut self.0.distances[distance as usize];
+        *of_distance = of_distance.saturating_add(1);
+        Some(())
     }
 }
 
@@ -157,6 +182,20 @@ impl Encoder {
             search::search::<_, _, Thorough, true>(page, &mut self.heads, &mut sink)?;
         }
         sink.write(page, dst, limit)
+    }
+
+    /// Counts the symbols that [`with_codes`](Self::with_codes) would write of `page`,
+    /// whatever the codes.
+    ///
+    /// # Panics
+    /// If `page` has more bytes than the encoder was made for.
+    pub fn count(&mut self, page: &[u8], histogram: &mut Histogram) {
+        assert!(page.len() <= self.unit);
+        let mut sink = Counting(histogram);
+        let counted = search::search::<_, _, Fast, true>(page, &mut self.heads, &mut sink);
+        debug_assert!(counted.is_some(), "a count never gives up");
+        let ends = &mut histogram.literals[END_OF_BLOCK];
+        *ends = ends.saturating_add(1);
     }
 
     /// Bytes that it holds on the heap.

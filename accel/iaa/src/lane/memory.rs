@@ -5,7 +5,7 @@
 use crate::clock::Watched;
 use crate::dma::Region;
 use crate::sync::{Arc, Mutex};
-use crate::tables::{Codes, Histogram};
+use crate::tables::{self, Codes, Histogram};
 use core::sync::atomic::{AtomicU64, Ordering};
 use pagepress_abi::aecs::compress as aecs;
 use pagepress_abi::{Completion, CompletionRecord};
@@ -233,14 +233,14 @@ impl Memory {
         // SAFETY: the caller promises that nobody writes it until the next
         // submission, and the slice ends here.
         let bytes = unsafe { self.region().slice(at, aecs::HISTOGRAM_BYTES) };
-        Histogram::read(bytes.first_chunk().expect("all of it"))
+        tables::read_histogram(bytes.first_chunk().expect("all of it"))
     }
 
     /// # Safety
     /// The slot is not in flight.
     pub(super) unsafe fn put_codes(&self, slot: usize, codes: &Codes) {
         let mut bytes = [0; aecs::BYTES];
-        codes.write(&mut bytes);
+        tables::write(codes, &mut bytes);
         // SAFETY: the caller's promise is the same.
         unsafe { self.region().put(self.aecs_at(slot), &bytes) };
     }

@@ -18,7 +18,7 @@ mod memory;
 mod tables;
 
 pub use memory::{Store, leaked_bytes};
-pub use tables::{CannedTables, MakeTables, Shared, histogram_of};
+pub use tables::{MakeTables, Shared, histogram_of};
 
 use crate::clock::nanoseconds;
 use crate::fleet::{Fleet, Link, Routes};

@@ -5,31 +5,11 @@
 use crate::dma::Region;
 use crate::fleet::{Fleet, Link};
 use crate::single::{Failure, Single};
-use crate::tables::{Aecs, Codes, Histogram, fixed_aecs};
+use crate::tables::{self, Aecs, Codes, Histogram, fixed_aecs};
 use core::time::Duration;
 use pagepress_abi::aecs::{compress as writer, decompress as reader};
-
-/// Canned codes: what they are, and the header that a device reads to have
-/// them.
-#[derive(Debug, Clone)]
-pub struct CannedTables {
-    codes: Codes,
-}
-
-impl CannedTables {
-    /// Tables of these codes. To serve any page, they must have a code for every
-    /// symbol.
-    #[must_use]
-    pub fn new(codes: Codes) -> Self {
-        Self { codes }
-    }
-
-    /// The codes.
-    #[must_use]
-    pub fn codes(&self) -> &Codes {
-        &self.codes
-    }
-}
+use pagepress_fallback::huffman::END_OF_BLOCK;
+use pagepress_fallback::tables::TrainedOn;
 
 // Where everything is in the shared region.
 const WRITER: usize = 0;
@@ -74,32 +54,28 @@ impl Shared {
         Ok(Self { region })
     }
 
-    /// Canned tables. What pages without a header are decompressed with is made
-    /// by a device of each generation there is: it reads the header once.
+    /// Canned tables, whose codes have to serve any page. What pages without a header
+    /// are decompressed with is made by a device of each generation there is: it reads
+    /// the header once.
     ///
     /// # Errors
     /// [`Failure`], if a device does not do that.
-    pub fn canned(tables: &CannedTables, make: &MakeTables<'_>) -> Result<Self, Failure> {
+    pub fn canned(codes: &Codes, make: &MakeTables<'_>) -> Result<Self, Failure> {
         let mut aecs = [0; writer::BYTES];
-        tables.codes.write_without_header(&mut aecs);
+        tables::write_without_header(codes, &mut aecs);
         let mut shared = Self::with(&aecs)?;
         for gen2 in [false, true] {
             let mut links = make.fleet.links().iter();
             if let Some(link) = links.find(|l| l.facts().gen2 == gen2 && l.facts().decompresses) {
-                shared = shared.load(tables, make, link)?;
+                shared = shared.load(codes, make, link)?;
             }
         }
         Ok(shared)
     }
 
-    fn load(
-        self,
-        tables: &CannedTables,
-        make: &MakeTables<'_>,
-        link: &Link,
-    ) -> Result<Self, Failure> {
+    fn load(self, codes: &Codes, make: &MakeTables<'_>, link: &Link) -> Result<Self, Failure> {
         let number = usize::from(link.facts().gen2);
-        let (header, bits) = tables.codes.header();
+        let (header, bits) = codes.header();
         let aecs_bytes = READER_BYTES[number];
         // Source 2 is written at its first half; the header comes after both.
         let (aecs_at, header_at) = (64, 64 + 2 * aecs_bytes);
@@ -143,20 +119,20 @@ impl Shared {
 }
 
 /// The tokens of some pages, all together, as a device that compresses would
-/// find them. Pages that it refuses are left out.
+/// find them, and how many pages these are. Pages that it refuses are left out.
 ///
 /// # Errors
 /// [`Failure`] if no device answers.
 pub fn histogram_of<'p>(
     pages: impl Iterator<Item = &'p [u8]>,
     make: &MakeTables<'_>,
-) -> Result<Histogram, Failure> {
+) -> Result<(Histogram, TrainedOn), Failure> {
     let mut links = make.fleet.links().iter();
     let link = links.find(|link| link.facts().compresses && !link.is_aside());
     let link = link.ok_or(Failure::Gone)?;
     let (histogram_at, page_at) = (64, 4096);
     let clock = make.fleet.clock();
-    let mut sum = Histogram::default();
+    let (mut sum, mut trained_on) = (Histogram::default(), TrainedOn::default());
     for page in pages {
         let bytes = page_at + page.len();
         let single = Single::new(link.portal(), clock, make.patience, bytes)?;
@@ -171,11 +147,15 @@ pub fn histogram_of<'p>(
                 let mut histogram = [0; writer::HISTOGRAM_BYTES];
                 // SAFETY: the descriptor has completed.
                 unsafe { single.region.get(histogram_at, &mut histogram) };
-                sum.add(&Histogram::read(&histogram));
+                sum.add(&tables::read_histogram(&histogram));
+                // A block of each has an end, which a device does not count.
+                sum.literals[END_OF_BLOCK] = sum.literals[END_OF_BLOCK].saturating_add(1);
+                trained_on.pages += 1;
+                trained_on.bytes += page.len() as u64;
             }
             Err(Failure::Refused(_)) => {}
             Err(failure) => return Err(failure),
         }
     }
-    Ok(sum)
+    Ok((sum, trained_on))
 }

@@ -2,14 +2,14 @@
 
 use core::ops::ControlFlow;
 use pagepress_abi::{GenCap, Portal};
+use pagepress_fallback::tables::Tables;
 use pagepress_iaa::clock::{Clock, Watched};
 use pagepress_iaa::fleet::{Facts, Fleet};
 use pagepress_iaa::lane::{
-    Answer, Batch, CannedTables, Format, Input, Lane, MakeTables, Reason, Settings, Shared, Store,
-    Verify,
+    Answer, Batch, Format, Input, Lane, MakeTables, Reason, Settings, Shared, Store, Verify,
 };
 use pagepress_iaa::recipe::Base;
-use pagepress_iaa::tables::{Codes, Histogram};
+use pagepress_iaa::tables::Codes;
 use pagepress_model::device::Device;
 use pagepress_model::faults::{Faults, Faulty};
 use pagepress_model::memory::Trusting;
@@ -98,7 +98,7 @@ impl Rig {
         let fleet = Arc::new(Fleet::new(queues.collect(), clock));
         let shared = match plan.settings.format {
             Format::Canned => Shared::canned(
-                &CannedTables::new(any_codes()),
+                &any_codes(),
                 &MakeTables {
                     fleet: &fleet,
                     patience: Duration::from_millis(1),
@@ -129,9 +129,7 @@ impl Rig {
 
 /// Codes for any page.
 pub(crate) fn any_codes() -> Codes {
-    let mut histogram = Histogram::default();
-    histogram.complete();
-    Codes::new(&histogram)
+    Tables::flat().codes().clone()
 }
 
 /// What became of a page.

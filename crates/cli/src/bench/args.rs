@@ -26,6 +26,7 @@ Examples:
   pagepress bench dump.img --backend lz4,zstd:1,zstd:3 --threads 1,8
   pagepress bench dump.img --corunner    and what a service on that CPU suffers
   pagepress bench dump.img --unit-size 4k,16k,64k --format json
+  pagepress bench dump.img --backend deflate:canned,model:canned --tables db.tables
   pagepress bench --compare before.json after.json
   pagepress bench dump.img --batch 1,8,32 --output r.html --output r.json
 
@@ -58,32 +59,15 @@ unreadable input, 130 interrupted.";
 /// memory of processes that may be read, half from programs, libraries and
 /// text files.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP, group(ArgGroup::new("live").args(["pid", "cgroup"]).multiple(true)))]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Args {
-    /// Files or directories to take pages from, or `-` for standard input
-    #[arg(value_name = "INPUT")]
-    pub(crate) inputs: Vec<PathBuf>,
-
-    /// Take the anonymous pages of this live process, read-only (repeatable)
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) pid: Vec<u32>,
-
-    /// Take the anonymous pages of all processes of this cgroup (v1 or v2) and
-    /// its subgroups (repeatable): its directory below /sys/fs/cgroup, or its
-    /// path as /proc/PID/cgroup shows it. Processes that end meanwhile, or may
-    /// not be read, are skipped
-    #[arg(long, value_name = "PATH")]
-    pub(crate) cgroup: Vec<PathBuf>,
-
-    /// Take at most this many pages of 4 KiB of each --pid and of each process
-    /// of a --cgroup, spread evenly over its memory; all if not given
-    #[arg(long, value_name = "PAGES", requires = "live", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) pid_pages: Option<u64>,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
 
     /// What to compress with: auto, iaa, lz4, zstd, deflate or model; zstd and
-    /// deflate also with a level as in zstd:3, iaa and model with fixed or
-    /// dynamic Huffman codes as in iaa:dynamic. All software that this build
-    /// has if not given
+    /// deflate also with a level as in zstd:3, iaa and model with fixed, dynamic
+    /// or canned Huffman codes as in iaa:dynamic, deflate with canned ones as
+    /// deflate:canned. All software that this build has if not given
     ///
     /// `iaa` uses devices, and fails without; `auto` uses them where there are
     /// any. `model` is a software model of the device (model-gen2 of the second
@@ -100,6 +84,10 @@ pub(crate) struct Args {
         allow_negative_numbers = true
     )]
     pub(crate) level: Vec<i32>,
+
+    /// The tables of canned codes, as `pagepress train` makes them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tables: Option<PathBuf>,
 
     /// Pages per call
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "8", value_parser = batch)]
@@ -168,7 +156,7 @@ pub(crate) struct Args {
         num_args = 2,
         value_names = ["A.json", "B.json"],
         conflicts_with_all = [
-            "inputs", "pid", "cgroup", "pid_pages", "backend", "level", "batch", "threads", "unit_size",
+            "inputs", "pid", "cgroup", "pid_pages", "backend", "level", "tables", "batch", "threads", "unit_size",
             "peer", "accept_limit", "seconds", "repeats", "skip_same_filled", "pin", "corunner",
             "corunner_rate",
         ],
@@ -188,6 +176,31 @@ pub(crate) struct Args {
     /// Show no progress
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+// Where pages come from. With a doc comment here, commands would have it as theirs.
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("live").args(["pid", "cgroup"]).multiple(true)))]
+pub(crate) struct SourceArgs {
+    /// Files or directories to take pages from, or `-` for standard input
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Take the anonymous pages of this live process, read-only (repeatable)
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pid: Vec<u32>,
+
+    /// Take the anonymous pages of all processes of this cgroup (v1 or v2) and
+    /// its subgroups (repeatable): its directory below /sys/fs/cgroup, or its
+    /// path as /proc/PID/cgroup shows it. Processes that end meanwhile, or may
+    /// not be read, are skipped
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Vec<PathBuf>,
+
+    /// Take at most this many pages of 4 KiB of each --pid and of each process
+    /// of a --cgroup, spread evenly over its memory; all if not given
+    #[arg(long, value_name = "PAGES", requires = "live", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) pid_pages: Option<u64>,
 }
 
 /// How to print the results.
@@ -262,6 +275,8 @@ pub(crate) enum BackendArg {
     },
     /// Software, with a level if one was named.
     Software(Codec, Option<i32>),
+    /// Deflate in software, with canned codes.
+    Canned,
 }
 
 /// Which codes a device uses.
@@ -272,6 +287,8 @@ pub(crate) enum Huffman {
     Fixed,
     /// Some made for each page.
     Dynamic,
+    /// Those of tables.
+    Canned,
 }
 
 impl Huffman {
@@ -280,6 +297,7 @@ impl Huffman {
         match self {
             Self::Fixed => "fixed",
             Self::Dynamic => "dynamic",
+            Self::Canned => "canned",
         }
     }
 
@@ -287,7 +305,8 @@ impl Huffman {
         match text {
             None | Some("fixed") => Ok(Self::Fixed),
             Some("dynamic") => Ok(Self::Dynamic),
-            Some(_) => Err("a device has fixed or dynamic codes".to_owned()),
+            Some("canned") => Ok(Self::Canned),
+            Some(_) => Err("a device has fixed, dynamic or canned codes".to_owned()),
         }
     }
 }
@@ -316,6 +335,9 @@ fn backend(text: &str) -> Result<BackendArg, String> {
     let codec: Codec = name
         .parse()
         .map_err(|_| "there are auto, iaa, lz4, zstd, deflate, model and model-gen2".to_owned())?;
+    if (codec, level) == (Codec::Deflate, Some(Huffman::Canned.name())) {
+        return Ok(BackendArg::Canned);
+    }
     let level = level
         .map(|level| {
             level
@@ -348,7 +370,7 @@ fn count(text: &str, max: usize) -> Result<usize, String> {
     }
 }
 
-fn unit_size(text: &str) -> Result<UnitSize, String> {
+pub(crate) fn unit_size(text: &str) -> Result<UnitSize, String> {
     let kib = ["KiB", "kib", "K", "k"]
         .iter()
         .find_map(|suffix| text.strip_suffix(suffix));
@@ -402,6 +424,8 @@ mod tests {
         let (gen2, huffman) = (true, Huffman::Dynamic);
         let model = BackendArg::Model { gen2, huffman };
         assert_eq!(backend("model-gen2:dynamic"), Ok(model));
+        assert_eq!(backend("iaa:canned"), Ok(BackendArg::Iaa(Huffman::Canned)));
+        assert_eq!(backend("deflate:canned"), Ok(BackendArg::Canned));
         for bad in [
             "iaa:1",
             "model:gen2",
@@ -411,6 +435,8 @@ mod tests {
             "auto:1",
             "zstd:",
             "zstd:x",
+            "zstd:canned",
+            "deflate:fixed",
             "gzip",
         ] {
             assert!(backend(bad).is_err(), "{bad}");

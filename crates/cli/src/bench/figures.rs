@@ -6,8 +6,8 @@ use super::host::Host;
 use super::plan::backend_name;
 use super::spread::Repeated;
 use super::verdict::Judgement;
-use pagepress::FallbackReason;
 use pagepress::iaa::DeviceStats;
+use pagepress::{FallbackReason, Tables};
 use serde::{Serialize, Serializer};
 
 /// Everything one command found.
@@ -46,6 +46,30 @@ pub(crate) struct Method {
     pub(crate) interrupted: bool,
     /// Runs asked for, of which those that were not begun are not in `runs`.
     pub(crate) runs_asked: usize,
+    /// Those of the runs with canned codes, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tables: Option<Canned>,
+}
+
+/// Canned tables.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Canned {
+    pub(crate) id: String,
+    /// Pages that they were trained on.
+    pub(crate) trained_pages: u64,
+    pub(crate) trained_bytes: u64,
+}
+
+impl From<&Tables> for Canned {
+    fn from(tables: &Tables) -> Self {
+        let trained_on = tables.trained_on();
+        Self {
+            id: crate::tables::id(tables),
+            trained_pages: trained_on.pages,
+            trained_bytes: trained_on.bytes,
+        }
+    }
 }
 
 /// What was measured.
@@ -141,7 +165,7 @@ pub(crate) struct Run {
     pub(crate) backend: &'static str,
     pub(crate) codec: &'static str,
     pub(crate) level: Option<i32>,
-    /// The codes that a device used, if one was named.
+    /// The codes that a device used, if one was named; in software, canned ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) huffman: Option<&'static str>,
     pub(crate) performed_by: &'static str,

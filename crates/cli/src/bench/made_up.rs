@@ -131,6 +131,7 @@ pub(crate) fn results(runs: Vec<Run>) -> Results {
             tsc_hz: None,
             interrupted: false,
             runs_asked: runs.len(),
+            tables: None,
         },
         verdict: judge(&runs),
         runs,

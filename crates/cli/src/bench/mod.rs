@@ -36,23 +36,25 @@ mod progress;
 mod run;
 #[cfg(test)]
 mod schema;
-mod show;
+pub(crate) mod show;
 mod spread;
 mod timing;
 mod verdict;
 mod worker;
 mod zsmalloc;
 
-pub(crate) use args::Args;
+pub(crate) use args::{Args, SourceArgs, unit_size};
+pub(crate) use host::fits_in_memory;
+pub(crate) use progress::{Progress, complain};
 
 use crate::error::Error;
 use crate::output::Output;
+use crate::tables;
 use figures::{Method, Results};
 use host::Host;
 use input::Input;
 use peer::Zram;
 use plan::{Settings, Spec};
-use progress::{Progress, complain};
 use run::{Session, Tools};
 use std::sync::atomic::Ordering;
 
@@ -91,9 +93,10 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
         return Ok(Verdict::AllVerified);
     }
     let specs = plan::specs(args)?;
+    let tables = args.tables.as_deref().map(tables::load).transpose()?;
     // What the library refuses is refused before any work is done.
     for spec in &specs {
-        plan::pool(spec, args.accept_limit)?;
+        plan::pool(spec, args.accept_limit, tables.as_ref())?;
         let what = format!("--threads {} --batch {}", spec.threads, spec.batch);
         host::fits_in_memory(&what, worker::bytes(spec), "ask for less")?;
     }
@@ -116,12 +119,12 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
     };
     let progress = Progress::new(args.quiet);
     let largest_unit = specs.iter().map(|spec| spec.unit.bytes()).max();
-    let input = Input::collect(args, largest_unit.unwrap_or(0), &progress)?;
+    let input = Input::collect(&args.sources, largest_unit.unwrap_or(0), &progress)?;
     for skip in input.figures.skipped.iter().filter(|skip| skip.warn) {
         complain(&show::text::warning(skip));
     }
     let zram = Zram::prepare(args, &input)?;
-    let pool = |spec: &Spec| plan::pool(spec, args.accept_limit);
+    let pool = |spec: &Spec| plan::pool(spec, args.accept_limit, tables.as_ref());
     let tools = Tools::new();
     let interrupted = interrupt::flag();
     let mut results = measure(&specs, &settings, &input, &tools, &progress, pool)?;
@@ -142,8 +145,9 @@ pub(crate) fn main(args: &Args) -> Result<Verdict, Error> {
         results.method.interrupted = interrupted.load(Ordering::Relaxed);
     }
     results.input.changed_files = input.changed_files();
+    results.method.tables = tables.as_ref().map(figures::Canned::from);
     for (format, output) in outputs {
-        output.write(&show::render(format, &results))?;
+        output.write(show::render(format, &results))?;
     }
     let beside = results
         .corunner
@@ -218,6 +222,7 @@ fn measure(
         tsc_hz: tools.ticks.per_second(),
         interrupted: interrupted.load(Ordering::Relaxed),
         runs_asked: specs.len(),
+        tables: None,
     };
     Ok(Results {
         host,

@@ -3,7 +3,7 @@
 use super::args::{Args, BackendArg, Huffman};
 use crate::error::Error;
 use pagepress::iaa::{Devices, Format, Generation, Model, Options};
-use pagepress::{Backend, Builder, Codec, Pool, UnitSize};
+use pagepress::{Backend, Builder, Codec, Pool, Tables, UnitSize};
 use std::time::Duration;
 
 /// The library's own default, named in every pool so that what is printed is
@@ -52,6 +52,8 @@ pub(crate) enum Choice {
     },
     /// A software codec; the level is `None` where the codec has only one.
     Software(Codec, Option<i32>),
+    /// Deflate in software, with canned codes.
+    Canned,
 }
 
 impl Choice {
@@ -63,6 +65,7 @@ impl Choice {
             Self::Model { gen2: false, .. } => "model",
             Self::Model { gen2: true, .. } => "model-gen2",
             Self::Software(codec, _) => codec.name(),
+            Self::Canned => Codec::Deflate.name(),
         }
     }
 
@@ -73,12 +76,19 @@ impl Choice {
         }
     }
 
-    /// The codes that a device uses, if there is one.
+    /// The codes that a device uses, if there is one, or that software is to use in
+    /// the place of its own.
     pub(crate) fn huffman(self) -> Option<&'static str> {
         match self {
             Self::Iaa(huffman) | Self::Model { huffman, .. } => Some(huffman.name()),
-            _ => None,
+            Self::Canned => Some(Huffman::Canned.name()),
+            Self::Auto | Self::Software(..) => None,
         }
+    }
+
+    /// Whether it takes tables.
+    fn is_canned(self) -> bool {
+        self.huffman() == Some(Huffman::Canned.name())
     }
 }
 
@@ -114,6 +124,7 @@ impl Settings {
 /// [`Error::Usage`] if the options contradict each other.
 pub(crate) fn specs(args: &Args) -> Result<Vec<Spec>, Error> {
     let choices = choices(args)?;
+    check_tables(args, &choices)?;
     let mut specs = Vec::new();
     for &backend in &choices {
         for &unit in &args.unit_size {
@@ -130,6 +141,22 @@ pub(crate) fn specs(args: &Args) -> Result<Vec<Spec>, Error> {
         }
     }
     Ok(specs)
+}
+
+/// Tables are for canned codes, and canned codes need tables.
+fn check_tables(args: &Args, choices: &[Choice]) -> Result<(), Error> {
+    let canned = choices.iter().find(|choice| choice.is_canned());
+    let why = match (canned, &args.tables) {
+        (Some(choice), None) => format!(
+            "{}:canned needs --tables FILE, as `pagepress train` makes it",
+            choice.name()
+        ),
+        (None, Some(_)) => {
+            "--tables applies to canned codes, as of deflate:canned, and there are none".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::Usage(why))
 }
 
 fn choices(args: &Args) -> Result<Vec<Choice>, Error> {
@@ -150,6 +177,7 @@ fn choices(args: &Args) -> Result<Vec<Choice>, Error> {
         .into_iter()
         .flat_map(|asked| match asked {
             BackendArg::Auto => vec![Choice::Auto],
+            BackendArg::Canned => vec![Choice::Canned],
             BackendArg::Iaa(huffman) => vec![Choice::Iaa(huffman)],
             BackendArg::Model { gen2, huffman } => vec![Choice::Model { gen2, huffman }],
             BackendArg::Software(Codec::Lz4, _) => vec![Choice::Software(Codec::Lz4, None)],
@@ -175,11 +203,15 @@ fn choices(args: &Args) -> Result<Vec<Choice>, Error> {
     Ok(choices)
 }
 
-/// Makes a run's pool.
+/// Makes a run's pool; tables are there if it takes any.
 ///
 /// # Errors
 /// The library's, if it refuses the options.
-pub(crate) fn pool(spec: &Spec, accept_limit: Option<usize>) -> Result<Pool, pagepress::Error> {
+pub(crate) fn pool(
+    spec: &Spec,
+    accept_limit: Option<usize>,
+    tables: Option<&Tables>,
+) -> Result<Pool, pagepress::Error> {
     let mut builder = Pool::builder().unit_size(spec.unit);
     builder = match spec.backend {
         Choice::Auto => builder.backend(Backend::Auto),
@@ -192,7 +224,11 @@ pub(crate) fn pool(spec: &Spec, accept_limit: Option<usize>) -> Result<Pool, pag
             device(builder.devices(Devices::of_model(&model).0), huffman)
         }
         Choice::Software(codec, _) => builder.backend(Backend::Software).codec(codec),
+        Choice::Canned => builder.backend(Backend::Software).codec(Codec::Deflate),
     };
+    if let Some(tables) = tables.filter(|_| spec.backend.is_canned()) {
+        builder = builder.tables(tables.clone());
+    }
     if let Some(level) = spec.backend.level() {
         builder = builder.level(level);
     }
@@ -205,7 +241,8 @@ pub(crate) fn pool(spec: &Spec, accept_limit: Option<usize>) -> Result<Pool, pag
 fn device(builder: Builder, huffman: Huffman) -> Builder {
     let mut options = Options::default();
     options.format = match huffman {
-        Huffman::Fixed => Format::Fixed,
+        // Tables make the fixed ones canned.
+        Huffman::Fixed | Huffman::Canned => Format::Fixed,
         Huffman::Dynamic => Format::Dynamic,
     };
     builder.iaa(options)

@@ -33,7 +33,7 @@ fn one_of(of: &str, property: &str) -> Option<Value> {
             devices.chain(codecs()).collect()
         }
         ("Run", "codec") => codecs().collect(),
-        ("Run" | "Row" | "Beside", "huffman") => json!(["fixed", "dynamic"]),
+        ("Run" | "Row" | "Beside", "huffman") => json!(["fixed", "dynamic", "canned"]),
         ("Run" | "Beside", "performed_by") | ("Both_string", "a" | "b") => {
             json!(["software", "hardware", "modelled", "mixed", "none"])
         }
@@ -103,6 +103,9 @@ fn refine(name: &str, of: &mut Value) {
             if MAYBE_NOTHING.contains(&name) {
                 schema.insert("type".to_owned(), json!(["number", "null"]));
             }
+        }
+        if (name, property.as_str()) == ("Canned", "id") {
+            schema.insert("pattern".to_owned(), "^0x[0-9a-f]{8}$".into());
         }
         let items = schema.get_mut("items").and_then(Value::as_object_mut);
         if let Some(items) = items.filter(|items| allows(items, "number")) {

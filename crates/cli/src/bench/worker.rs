@@ -10,8 +10,9 @@ use super::zsmalloc::Classes;
 use crate::error::Error;
 use core::fmt;
 use pagepress::page::same_filled;
-use pagepress::{Codec, Outcome, PageError, Pool, Report, Stored};
+use pagepress::{Codec, Compressed, Outcome, PageError, Pool, Report, Stored};
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// A unit's place in the input: its source, and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,6 +143,7 @@ enum Kept {
     Nothing,
     Compressed {
         codec: Codec,
+        tables: Option<NonZeroU32>,
         start: usize,
         len: usize,
     },
@@ -339,8 +341,14 @@ impl<'a> Worker<'a> {
         self.stored_of.clear();
         for (index, kept) in self.kept.iter().enumerate() {
             stored.push(match *kept {
-                Kept::Compressed { codec, start, len } => {
-                    Stored::compressed(codec, &arena[start..start + len])
+                Kept::Compressed {
+                    codec,
+                    tables,
+                    start,
+                    len,
+                } => {
+                    let page = Compressed::new(codec, &arena[start..start + len]);
+                    Stored::Compressed(page.with_tables(tables))
                 }
                 Kept::Raw { start } => Stored::Raw(&arena[start..start + self.unit]),
                 Kept::SameFilled(word) => Stored::SameFilled(word),
@@ -416,6 +424,7 @@ fn keep(outcome: &Outcome<'_>, start: usize) -> Kept {
     match *outcome {
         Outcome::Compressed { page, .. } => Kept::Compressed {
             codec: page.codec(),
+            tables: page.tables(),
             start,
             len: page.bytes().len(),
         },

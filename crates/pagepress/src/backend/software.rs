@@ -11,6 +11,8 @@ use crate::error::Error;
 use crate::outcome::{Compressed, PageError, PerformedBy, Stored};
 use crate::page::{self, Pages, UnitSize};
 use crate::report::FallbackReason;
+use crate::tables::Tables;
+use core::num::NonZeroU32;
 use core::ops::{ControlFlow, RangeInclusive};
 use pagepress_fallback::{NotCompressed, PageCodec};
 
@@ -22,6 +24,7 @@ pub(crate) struct Settings {
     pub(crate) unit: UnitSize,
     pub(crate) accept_limit: usize,
     pub(crate) dictionary: Option<Box<[u8]>>,
+    pub(crate) tables: Option<Tables>,
     /// Why software does what a device was meant to do, if one was.
     pub(crate) fallback: Option<FallbackReason>,
 }
@@ -41,6 +44,17 @@ impl Software {
         }
         if settings.dictionary.is_some() && codec != Codec::Zstd {
             return Err(Error::Dictionary { codec });
+        }
+        if settings.tables.is_some() && codec != Codec::Deflate {
+            return Err(Error::Tables { codec });
+        }
+        if let (Some(level), Some(_)) = (settings.level, &settings.tables) {
+            let known = "with tables it has none";
+            return Err(Error::Level {
+                codec,
+                level,
+                known,
+            });
         }
         if let Some(level) = settings.level {
             let (levels, known) = levels(codec);
@@ -103,9 +117,11 @@ impl Provider for Software {
             #[cfg(feature = "deflate")]
             Codec::Deflate => {
                 use pagepress_fallback::deflate::{DEFAULT_LEVEL, Deflate};
-                let codec = Deflate::new(unit, level.unwrap_or(DEFAULT_LEVEL))
-                    .ok_or("deflate: out of memory")?;
-                Context::boxed(codec, settings)
+                let codec = match &settings.tables {
+                    Some(tables) => Deflate::canned(unit, tables.shared()),
+                    None => Deflate::new(unit, level.unwrap_or(DEFAULT_LEVEL)),
+                };
+                Context::boxed(codec.ok_or("deflate: out of memory")?, settings)
             }
             #[cfg(not(all(feature = "lz4", feature = "zstd", feature = "deflate")))]
             codec => Err(Error::NotBuilt { codec }.to_string()),
@@ -117,6 +133,8 @@ impl Provider for Software {
 struct Context<C> {
     codec: C,
     id: Codec,
+    /// Of the tables that it compresses with.
+    tables: Option<NonZeroU32>,
     unit: UnitSize,
     accept_limit: usize,
     fallback: Option<FallbackReason>,
@@ -130,6 +148,7 @@ impl<C: PageCodec + 'static> Context<C> {
         Ok(Box::new(Self {
             codec,
             id: settings.codec,
+            tables: settings.tables.as_ref().map(Tables::id),
             unit: settings.unit,
             accept_limit: settings.accept_limit,
             fallback: settings.fallback,
@@ -155,7 +174,7 @@ impl<C: PageCodec + 'static> Context<C> {
         }
         match result {
             Ok(len) => {
-                let page = Compressed::new(self.id, &self.dst[..len]);
+                let page = Compressed::new(self.id, &self.dst[..len]).with_tables(self.tables);
                 delivery.compressed(index, page, PerformedBy::Software)
             }
             Err(NotCompressed::Incompressible) => {
@@ -185,11 +204,15 @@ impl<C: PageCodec + 'static> Context<C> {
         let in_room = room.is_some();
         match *stored {
             Stored::Compressed(page) => {
-                if let Some(actual) = page.tables() {
+                if let Some(actual) = page.tables().filter(|_| page.tables() != self.tables) {
                     return delivery.failed(index, PageError::WrongTables { actual });
                 }
                 let to = room.unwrap_or(&mut self.dst[..unit]);
-                if let Err(cause) = self.codec.decompress(page.bytes(), to) {
+                let read = match page.tables() {
+                    Some(_) => self.codec.decompress_canned(page.bytes(), to),
+                    None => self.codec.decompress(page.bytes(), to),
+                };
+                if let Err(cause) = read {
                     return delivery.failed(
                         index,
                         PageError::Corrupt {

@@ -9,6 +9,7 @@ mod devices;
 mod model;
 mod stats;
 
+pub use crate::tables::Tables;
 pub use devices::Devices;
 #[cfg(feature = "model")]
 pub use model::{Generation, Model, Modelled, Submission, Time};
@@ -16,14 +17,10 @@ pub use pagepress_iaa::lane::leaked_bytes;
 pub use stats::DeviceStats;
 
 use crate::error::Error;
-use crate::unavailable::Unavailable;
-use core::num::NonZeroU32;
 use core::time::Duration;
-use pagepress_iaa::lane::{CannedTables, MakeTables, SLOTS_MAX, histogram_of};
-use pagepress_iaa::tables::{Codes, Histogram};
-use std::sync::Arc;
+use pagepress_iaa::lane::SLOTS_MAX;
 
-/// How a device compresses pages. All of it is deflate.
+/// How a device compresses pages, and software in its place. All of it is deflate.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Format {
@@ -36,81 +33,6 @@ pub enum Format {
     /// With codes made once for all pages, which are not stored with each: one
     /// pass, and smaller than fixed. Pages can only be read with these tables.
     Canned(Tables),
-}
-
-/// Codes that pages are compressed with and that are not stored with them.
-///
-/// Keep them for as long as there are such pages. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Tables {
-    pub(crate) canned: Arc<CannedTables>,
-    id: NonZeroU32,
-}
-
-impl Tables {
-    /// Tables that serve any page alike, and none well: for tests.
-    #[must_use]
-    pub fn flat() -> Self {
-        Self::of(Histogram::default())
-    }
-
-    /// Tables for pages like these: some hundred of the kind that is to be
-    /// compressed will do. A device counts their tokens.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] if no device answers.
-    pub fn train<'p>(
-        pages: impl IntoIterator<Item = &'p [u8]>,
-        devices: &Devices,
-    ) -> Result<Self, Error> {
-        let make = MakeTables {
-            fleet: &devices.fleet,
-            patience: Options::default().patience,
-        };
-        let histogram = histogram_of(pages.into_iter(), &make);
-        let silent = |failure| Error::Unavailable(Unavailable::silent(&format!("{failure}")));
-        Ok(Self::of(histogram.map_err(silent)?))
-    }
-
-    fn of(mut histogram: Histogram) -> Self {
-        histogram.complete();
-        let canned = CannedTables::new(Codes::new(&histogram));
-        let id = id_of(&canned);
-        Self {
-            canned: Arc::new(canned),
-            id,
-        }
-    }
-
-    /// A number that tells tables apart, kept with every page: it comes from
-    /// the codes, so the same tables always have the same.
-    #[must_use]
-    pub const fn id(&self) -> NonZeroU32 {
-        self.id
-    }
-}
-
-/// Tables are equal if their codes are.
-impl PartialEq for Tables {
-    fn eq(&self, other: &Self) -> bool {
-        let lengths = |tables: &Self| {
-            let codes = tables.canned.codes();
-            (*codes.literals(), *codes.distances())
-        };
-        lengths(self) == lengths(other)
-    }
-}
-
-impl Eq for Tables {}
-
-/// FNV-1a of all code lengths.
-fn id_of(canned: &CannedTables) -> NonZeroU32 {
-    let codes = canned.codes();
-    let lengths = codes.literals().iter().chain(codes.distances());
-    let hash = lengths.fold(0x811C_9DC5u32, |hash, &len| {
-        (hash ^ u32::from(len)).wrapping_mul(0x0100_0193)
-    });
-    NonZeroU32::new(hash).unwrap_or(NonZeroU32::MIN)
 }
 
 /// When software does what a device was meant to.

@@ -1,7 +1,8 @@
 //! What goes wrong, how often, and for whom.
 
+use crate::run::TABLES;
 use core::fmt;
-use pagepress::iaa::{Format, Generation, Model, Options, Tables, Time, Verify};
+use pagepress::iaa::{Format, Generation, Model, Options, Time, Verify};
 use std::time::Duration;
 
 /// How long a page may take, if the setting does not say otherwise. Longer than
@@ -239,7 +240,7 @@ pub(crate) fn settings() -> Vec<Setting> {
         let format = match turn % 3 {
             0 => Format::Fixed,
             1 => Format::Dynamic,
-            _ => Format::Canned(Tables::flat()),
+            _ => Format::Canned(TABLES.clone()),
         };
         // ENQCMD is refused on shared queues only.
         let can_be_dedicated = kind.leads != Leads::ToBusy;

@@ -5,17 +5,25 @@ use crate::kinds::{IN_FLIGHT, Setting};
 use crate::pages::{Random, pages};
 use core::fmt;
 use pagepress::iaa::{DeviceStats, Devices, Modelled, leaked_bytes};
-use pagepress::{Backend, Codec, FallbackReason, Outcome, PerformedBy, Pool, Report, StoredBuf};
+use pagepress::{
+    Backend, FallbackReason, Outcome, PerformedBy, Pool, Report, Stored, StoredBuf, Tables,
+};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static PAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| pages(512));
 
+/// Tables for some of the pages.
+pub(crate) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
+    let some = PAGES.iter().step_by(3).map(Vec::as_slice);
+    Tables::train(some).expect("pages of pieces")
+});
+
 /// Reads what was compressed, whoever did it.
-static SOFTWARE: LazyLock<Pool> = LazyLock::new(|| {
+static READER: LazyLock<Pool> = LazyLock::new(|| {
     let builder = Pool::builder().backend(Backend::Software);
     builder
-        .codec(Codec::Deflate)
+        .tables(TABLES.clone())
         .build()
         .expect("deflate is built")
 });
@@ -252,15 +260,18 @@ fn work(
             back.iter().all(|&back| back),
             "{setting}: pages are missing"
         );
-        if !setting.is_canned() {
-            SOFTWARE.decompress_batch(&stored, |i, page| {
-                assert_eq!(
-                    page,
-                    Ok(batch[i]),
-                    "{setting}: software reads another page {i}"
-                );
-            });
+        for page in &stored {
+            if let Stored::Compressed(page) = page {
+                assert_eq!(page.tables().is_some(), setting.is_canned(), "{setting}");
+            }
         }
+        READER.decompress_batch(&stored, |i, page| {
+            assert_eq!(
+                page,
+                Ok(batch[i]),
+                "{setting}: software reads another page {i}"
+            );
+        });
         if round % 2 == 0 {
             // Longer than a queue is put aside the first time.
             modelled.advance(15_000_000);

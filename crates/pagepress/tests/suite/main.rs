@@ -6,3 +6,4 @@ mod pages;
 mod properties;
 mod subject;
 mod switching;
+mod tables;

@@ -1,6 +1,6 @@
 //! What the tests are about: every backend, and devices of all kinds.
 
-use crate::pages::units;
+use crate::pages::{kinds, units};
 use core::fmt;
 use pagepress::iaa::{Devices, Format, Generation, Model, Options, Submission, Tables};
 use pagepress::{Backend, Builder, Codec, PerformedBy, Pool, Report, Stored, UnitSize};
@@ -24,6 +24,8 @@ pub(crate) struct Subject {
     /// queues too small for all of them.
     pub(crate) may_be_busy: bool,
     device: Option<Device>,
+    /// What software compresses with, if it has canned tables.
+    tables: Option<Tables>,
 }
 
 #[derive(Clone)]
@@ -49,6 +51,16 @@ impl Subject {
             keeps_order: true,
             may_be_busy: false,
             device: None,
+            tables: None,
+        }
+    }
+
+    /// Canned pages in software.
+    pub(crate) fn canned_in_software() -> Self {
+        Self {
+            name: "deflate, canned".to_owned(),
+            tables: Some(trained()),
+            ..Self::software(Codec::Deflate)
         }
     }
 
@@ -73,6 +85,7 @@ impl Subject {
             keeps_order: false,
             may_be_busy: usize::from(device.model.entries) < 8 * slots && device.model.timed,
             device: Some(device),
+            tables: None,
         }
     }
 
@@ -80,7 +93,13 @@ impl Subject {
     pub(crate) fn builder(&self) -> Builder {
         let builder = Pool::builder();
         match &self.device {
-            None => builder.backend(Backend::Software).codec(self.codec),
+            None => {
+                let builder = builder.backend(Backend::Software).codec(self.codec);
+                match &self.tables {
+                    Some(tables) => builder.tables(tables.clone()),
+                    None => builder,
+                }
+            }
             Some(device) => builder
                 .devices(Devices::of_model(&device.model).0)
                 .iaa(device.options.clone()),
@@ -107,7 +126,7 @@ impl Subject {
     }
 
     pub(crate) fn is_canned(&self) -> bool {
-        matches!(self.format(), Some(Format::Canned(_)))
+        self.tables.is_some() || matches!(self.format(), Some(Format::Canned(_)))
     }
 
     /// Pages that the backend itself did, by a report.
@@ -141,6 +160,12 @@ impl Subject {
             || kind == "counting words"
             || self.is_canned() && kind == "this program's code"
     }
+}
+
+/// Tables for the pages of these tests.
+pub(crate) fn trained() -> Tables {
+    let pages = kinds(UnitSize::DEFAULT);
+    Tables::train(pages.iter().map(|(_, page)| &page[..])).expect("some are plain")
 }
 
 /// How descriptors reach a queue.
@@ -268,7 +293,8 @@ pub(crate) fn canned_gen2() -> Subject {
 
 /// All software codecs, and a device of each kind.
 pub(crate) fn software() -> Vec<Subject> {
-    Codec::ALL.into_iter().map(Subject::software).collect()
+    let codecs = Codec::ALL.into_iter().map(Subject::software);
+    codecs.chain([Subject::canned_in_software()]).collect()
 }
 
 pub(crate) fn devices() -> Vec<Subject> {

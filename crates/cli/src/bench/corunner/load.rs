@@ -7,7 +7,8 @@ use crate::bench::input::{PAGE, Reader, Source};
 use crate::bench::memory::Aligned;
 use crate::error::Error;
 use pagepress::page::same_filled;
-use pagepress::{Codec, Outcome, Pool, Report, Stored};
+use pagepress::{Codec, Compressed, Outcome, Pool, Report, Stored};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ pub(crate) struct Stage {
 #[derive(Debug, Clone, Copy)]
 enum Kept {
     Nothing,
-    Compressed(Codec, usize),
+    Compressed(Codec, Option<NonZeroU32>, usize),
     SameFilled(u64),
     Raw,
     Failed,
@@ -175,7 +176,7 @@ impl Stage {
                         match rooms[index].as_mut().get_mut(..bytes.len()) {
                             Some(room) => {
                                 room.copy_from_slice(bytes);
-                                Kept::Compressed(page.codec(), bytes.len())
+                                Kept::Compressed(page.codec(), page.tables(), bytes.len())
                             }
                             None => Kept::Failed,
                         }
@@ -199,7 +200,10 @@ impl Stage {
         for ((page, stored), kept) in self.pages.iter().zip(&self.rooms).zip(&mut self.kept) {
             let stored = match std::mem::replace(kept, Kept::Nothing) {
                 Kept::Nothing | Kept::Raw => continue,
-                Kept::Compressed(codec, len) => Stored::compressed(codec, &stored.as_ref()[..len]),
+                Kept::Compressed(codec, tables, len) => {
+                    let page = Compressed::new(codec, &stored.as_ref()[..len]);
+                    Stored::Compressed(page.with_tables(tables))
+                }
                 Kept::SameFilled(word) => Stored::SameFilled(word),
                 Kept::Failed => {
                     bad += 1;

@@ -25,7 +25,7 @@ mod spread;
 pub(crate) use elf::CoreError;
 pub(crate) use process::ProcessError;
 
-use super::args::Args;
+use super::args::SourceArgs;
 use super::figures;
 use super::progress::Progress;
 use crate::error::Error;
@@ -106,7 +106,7 @@ impl Input {
     /// # Errors
     /// If a named source cannot be read, or all of them hold no page.
     pub(crate) fn collect(
-        args: &Args,
+        args: &SourceArgs,
         largest_unit: usize,
         progress: &Progress,
     ) -> Result<Self, Error> {

@@ -228,7 +228,7 @@ pub(super) fn host_facts(host: &Host) -> Vec<String> {
 }
 
 pub(super) fn method_facts(method: &Method) -> Vec<String> {
-    vec![
+    let mut facts = vec![
         format!("{} repeats in turn", method.repeats),
         format!("{} s a run", method.seconds),
         format!("warm-up {} a thread", size(method.warm_up_bytes as u64)),
@@ -240,7 +240,12 @@ pub(super) fn method_facts(method: &Method) -> Vec<String> {
             Some(hz) => format!("TSC {:.2} GHz", hz / 1e9),
             None => "no TSC".to_owned(),
         },
-    ]
+    ];
+    facts.extend(method.tables.as_ref().map(|tables| {
+        let pages = plural(tables.trained_pages, "page");
+        format!("canned by the tables {}, trained on {pages}", tables.id)
+    }));
+    facts
 }
 
 /// Makes a column of one cell per run.

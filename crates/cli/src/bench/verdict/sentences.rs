@@ -8,7 +8,8 @@ use crate::bench::figures::Run;
 
 pub(super) fn all(runs: &[Run], break_even: &[BreakEven]) -> Vec<String> {
     let mut sentences = Vec::new();
-    let asked = |run: &&Run| run.huffman.is_some() || is_device(run);
+    let is_named = |run: &Run| matches!(run.backend, "iaa" | "model" | "model-gen2");
+    let asked = |run: &&Run| is_named(run) || is_device(run);
     let devices = distinct(runs.iter().filter(asked).map(Run::name));
     for device in &devices {
         let runs: Vec<&Run> = runs.iter().filter(|run| run.name() == *device).collect();

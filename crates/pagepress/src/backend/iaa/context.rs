@@ -204,6 +204,7 @@ impl GoingIn<'_, '_, '_> {
                 .failed(index, PageError::NotByDevice { reason });
         }
         let page = self.pages.page(index);
+        let tables = self.leased.rules.tables;
         let software = match self.leased.get() {
             Ok(software) => software,
             Err(error) => return self.delivery.failed(index, error),
@@ -211,7 +212,7 @@ impl GoingIn<'_, '_, '_> {
         match software.compress(page) {
             Ok(bytes) => {
                 self.delivery.fell_back(reason);
-                let page = Compressed::new(CODEC, bytes);
+                let page = Compressed::new(CODEC, bytes).with_tables(tables);
                 self.delivery.compressed(index, page, PerformedBy::Software)
             }
             Err(NotCompressed::Incompressible) => {

@@ -76,10 +76,10 @@ impl Iaa {
         contexts: usize,
     ) -> Result<Self, Error> {
         options.check()?;
-        let (format, tables) = match &options.format {
-            Format::Fixed => (lane::Format::Fixed, None),
-            Format::Dynamic => (lane::Format::Dynamic, None),
-            Format::Canned(tables) => (lane::Format::Canned, Some(tables.clone())),
+        let format = match &options.format {
+            Format::Fixed => lane::Format::Fixed,
+            Format::Dynamic => lane::Format::Dynamic,
+            Format::Canned(_) => lane::Format::Canned,
         };
         let settings = Settings {
             slots: options.in_flight,
@@ -93,14 +93,14 @@ impl Iaa {
             patience: options.patience,
             faults_most: FAULTS_MOST,
         };
-        let shared = match &tables {
-            None => Shared::fixed(),
-            Some(tables) => {
+        let shared = match &options.format {
+            Format::Fixed | Format::Dynamic => Shared::fixed(),
+            Format::Canned(tables) => {
                 let make = MakeTables {
                     fleet: &devices.fleet,
                     patience: options.patience,
                 };
-                Shared::canned(&tables.canned, &make)
+                Shared::canned(tables.codes(), &make)
             }
         };
         let failed = |why: String| Error::Unavailable(Unavailable::silent(&why));
@@ -111,7 +111,7 @@ impl Iaa {
             settings,
             shared: Arc::new(shared),
             store: Arc::new(Store::new(contexts)),
-            software: Arc::new(Share::new(unit, accept_limit, tables)),
+            software: Arc::new(Share::new(unit, accept_limit, options.format.clone())),
             counts: Mutex::default(),
             options,
         })

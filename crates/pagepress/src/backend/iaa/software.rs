@@ -2,19 +2,20 @@
 //! when it is first needed.
 
 use crate::codec::Codec;
-use crate::iaa::Tables;
+use crate::iaa::{Format, Tables};
 use crate::outcome::PageError;
 use crate::page::UnitSize;
 use crate::sync::{Mutex, lock_soon};
 use core::fmt;
-use pagepress_fallback::deflate::{DEFAULT_LEVEL, Deflate, Joined};
+use pagepress_fallback::deflate::{DEFAULT_LEVEL, DYNAMIC_LEVEL, Deflate};
 use pagepress_fallback::{Corrupt, NotCompressed, PageCodec};
 
 /// Codecs at rest: as many as were ever used at once.
 pub(super) struct Share {
     unit: UnitSize,
     accept_limit: usize,
-    tables: Option<Tables>,
+    /// The device's: what software does instead is written alike.
+    format: Format,
     idle: Mutex<Vec<Software>>,
 }
 
@@ -29,23 +30,25 @@ impl fmt::Debug for Share {
 /// A codec with its buffers.
 pub(super) struct Software {
     codec: Deflate,
-    joined: Option<Joined>,
     dst: Box<[u8]>,
     accept_limit: usize,
 }
 
 impl Share {
-    pub(super) fn new(unit: UnitSize, accept_limit: usize, tables: Option<Tables>) -> Self {
+    pub(super) fn new(unit: UnitSize, accept_limit: usize, format: Format) -> Self {
         Self {
             unit,
             accept_limit,
-            tables,
+            format,
             idle: Mutex::default(),
         }
     }
 
     pub(super) fn tables(&self) -> Option<&Tables> {
-        self.tables.as_ref()
+        match &self.format {
+            Format::Canned(tables) => Some(tables),
+            Format::Fixed | Format::Dynamic => None,
+        }
     }
 
     pub(super) fn take(&self) -> Result<Software, PageError> {
@@ -60,16 +63,16 @@ impl Share {
             codec: Codec::Deflate,
             reason: "out of memory",
         };
-        let codec = Deflate::new(unit, DEFAULT_LEVEL).ok_or(lacking)?;
+        let codec = match &self.format {
+            Format::Fixed => Deflate::new(unit, DEFAULT_LEVEL),
+            Format::Dynamic => Deflate::new(unit, DYNAMIC_LEVEL),
+            Format::Canned(tables) => Deflate::canned(unit, tables.shared()),
+        };
+        let codec = codec.ok_or(lacking)?;
         let dst = pagepress_fallback::zeroed(codec.dst_bytes().max(unit)).ok_or(lacking)?;
-        let joined = self.tables.as_ref().map(|tables| {
-            let (header, bits) = tables.canned.codes().header();
-            Joined::new(&header, bits, unit)
-        });
         Ok(Software {
             dst,
             codec,
-            joined,
             accept_limit: self.accept_limit,
         })
     }
@@ -90,24 +93,17 @@ impl Software {
         Ok(&self.dst[..len])
     }
 
-    /// Decompresses into `page`; canned pages have their header put in front.
+    /// Decompresses into `page`.
     pub(super) fn decompress(
         &mut self,
         bytes: &[u8],
         canned: bool,
         page: &mut [u8],
     ) -> Result<(), Corrupt> {
-        match &mut self.joined {
-            Some(joined) if canned => {
-                let slack = joined.slack();
-                let whole = joined.join(bytes).ok_or(Corrupt::LongPage)?;
-                let read = self.codec.decompress_prefix(whole, page)?;
-                if read + slack < whole.len() {
-                    return Err(Corrupt::TrailingBytes);
-                }
-                Ok(())
-            }
-            _ => self.codec.decompress(bytes, page),
+        if canned {
+            self.codec.decompress_canned(bytes, page)
+        } else {
+            self.codec.decompress(bytes, page)
         }
     }
 
