@@ -40,7 +40,6 @@ pub fn zeroed(len: usize) -> Option<Box<[u8]>> {
 
 /// Whether the system has so much memory just now. The codecs written in Rust
 /// end the process if it refuses theirs, so they are not asked to try.
-#[cfg(any(feature = "lz4", feature = "zstd", feature = "deflate"))]
 fn is_there(bytes: usize) -> bool {
     let mut there = Vec::<u8>::new();
     let is_there = there.try_reserve_exact(bytes).is_ok();

@@ -7,11 +7,11 @@
 //! The probe asks three questions, each only if the one before did not settle
 //! it, and rejects a page only if all three say random:
 //!
-//! 1. Do 32 bytes from its start hold nearly 32 different values? Almost every
-//!    compressible page fails here, after some 20 ns.
-//! 2. Does any 4-byte string recur? Strings that start at multiples of 8 are
-//!    remembered, those at multiples of 8 and of 11 are looked up. 8 and 11
-//!    have no common factor, so every match of 91 bytes is looked up at least
+//! 1. Do the lower six bits of 64 bytes from its start take on half of all values?
+//!    Almost every compressible page fails here, after some 15 ns.
+//! 2. Does any 4-byte string recur? Strings that start at multiples of 16 are
+//!    remembered, those at multiples of 16 and of 7 are looked up. 16 and 7
+//!    have no common factor, so every match of 115 bytes is looked up at least
 //!    once, wherever it lies, and a longer one the more often; it is missed
 //!    only if its slots were all taken by other strings.
 //! 3. Are the byte values evenly spread? The sum of squared counts over 256
@@ -22,26 +22,21 @@
 //! probe`; the figures are in `benches/README.md`.
 
 /// The probe's memory: the strings seen so far in this page, by hash.
+#[repr(align(64))]
 pub struct Probe {
     seen: [u32; SLOTS],
 }
 
 /// The slots of the string table: twice the strings that a 4 KiB page inserts.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 512;
 
 /// The piece that is judged at once; a larger unit is random if all its pieces
 /// are.
 const PIECE: usize = 4096;
 
-/// Of 32 random bytes 30 differ, give or take 1.3: at most 24 hardly happens,
-/// while memory pages, text and machine code rarely have more.
-const DISTINCT_MAX: u32 = 24;
-
-/// Of the lower six bits of 32 random bytes 25 differ, give or take 1.9.
-const LOW_BITS_MAX: u32 = 18;
-
-/// Bytes from a page's start on of which some are looked at first.
-const SAMPLE: usize = 32 * 9;
+/// Of the lower six bits of 64 random bytes 40.6 differ, give or take 2.6, while memory
+/// pages, text and machine code rarely have more than this.
+const DISTINCT_MAX: u32 = 32;
 
 /// For 256 random bytes the squared counts sum to 256 + 256 * 255 / 256 = 511
 /// on average with a deviation of 23; this is 4.8 deviations above.
@@ -77,9 +72,7 @@ impl Probe {
         // The cheap question for all pieces before the others for any: a unit
         // with one plain page in it should cost no more than that page.
         let pieces = || page.chunks_exact(PIECE);
-        if pieces()
-            .any(|piece| low_bits(piece) <= LOW_BITS_MAX || distinct_bytes(piece) <= DISTINCT_MAX)
-        {
+        if pieces().any(|piece| distinct(piece) <= DISTINCT_MAX) {
             return false;
         }
         self.seen.fill(0);
@@ -93,21 +86,21 @@ impl Probe {
     /// would often meet a store that the CPU has not finished.
     fn recurs(&mut self, piece: &[u8]) -> bool {
         let seen = &mut self.seen;
-        for eight in piece.chunks_exact(8) {
-            let string = u32::from_le_bytes([eight[0], eight[1], eight[2], eight[3]]);
+        for sixteen in piece.chunks_exact(16) {
+            let string = u32::from_le_bytes([sixteen[0], sixteen[1], sixteen[2], sixteen[3]]);
             let slot = &mut seen[slot_of(string)];
             if *slot == string {
                 return true;
             }
             *slot = string;
         }
-        // 88 bytes hold eight multiples of 11, the first of which is one of 8
+        // 112 bytes hold sixteen multiples of 7, the first of which is one of 16
         // too; the last string reaches 4 bytes further.
-        const STEP: usize = 8 * 11;
+        const STEP: usize = 16 * 7;
         for window in piece.windows(STEP + 4).step_by(STEP) {
             let window: &[u8; STEP + 4] = window.try_into().expect("windows have this length");
-            for eleventh in 1..8 {
-                let at = eleventh * 11;
+            for seventh in 1..16 {
+                let at = 7 * seventh;
                 let string = [window[at], window[at + 1], window[at + 2], window[at + 3]];
                 let string = u32::from_le_bytes(string);
                 if seen[slot_of(string)] == string {
@@ -128,27 +121,17 @@ fn slot_of(string: u32) -> usize {
     (product >> (u32::BITS - SLOTS.ilog2())) as usize % SLOTS
 }
 
-/// How many different values the lower six bits of the same bytes have: quicker,
-/// as one register holds them.
-fn low_bits(piece: &[u8]) -> u32 {
-    let sample: &[u8; SAMPLE] = piece.first_chunk().expect("pieces are larger");
+/// How many different values the lower six bits of 64 bytes near the start have: one
+/// register holds them. Nine bytes apart, so that all bytes of an 8-byte word have their
+/// turn; near the start, because a codec reads that next, while bytes from all over the
+/// page would each wait for memory.
+fn distinct(piece: &[u8]) -> u32 {
+    let sample: &[u8; 64 * 9] = piece.first_chunk().expect("pieces are larger");
     let mut seen = 0u64;
-    for number in 0..32 {
+    for number in 0..64 {
         seen |= 1 << (sample[9 * number] & 63);
     }
     seen.count_ones()
-}
-
-/// How many different values 32 bytes near the start hold. Nine bytes apart, so
-/// that all bytes of an 8-byte word have their turn; near the start, because a
-/// codec reads that next, while bytes from all over the page would each wait
-/// for memory.
-fn distinct_bytes(piece: &[u8]) -> u32 {
-    let mut seen = [0u64; 4];
-    for &byte in piece[..SAMPLE].iter().step_by(9) {
-        seen[usize::from(byte >> 6)] |= 1 << (byte & 63);
-    }
-    seen.iter().map(|word| word.count_ones()).sum()
 }
 
 /// The sum of the squared counts of each byte value, over the first 8 of every
@@ -198,11 +181,11 @@ mod tests {
     }
 
     /// Copies are found wherever they lie and however they are aligned: one
-    /// of 91 bytes has one chance not to be overwritten, one of 500 has five.
+    /// of 115 bytes has one chance not to be overwritten, one of 500 has four.
     #[test]
     fn copies_are_found() {
         let mut probe = Probe::default();
-        for (len, found_min) in [(91, 1200), (500, 1990)] {
+        for (len, found_min) in [(115, 1200), (500, 1950)] {
             let found = (0..2000usize)
                 .filter(|&i| {
                     let mut page = random(i as u64, PIECE);

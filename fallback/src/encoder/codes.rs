@@ -72,12 +72,13 @@ pub(super) fn count(bits: Bits) -> u32 {
 }
 
 /// The codes of a block that is the same for all pages, ready to be written.
+#[repr(align(64))]
 pub struct Codes {
     pub(super) literals: [Bits; 256],
     /// By length.
     pub(super) lengths: [Bits; MATCH_MAX + 1],
     /// By distance.
-    pub(super) distances: Box<[Bits; WINDOW + 1]>,
+    pub(super) distances: [Bits; WINDOW],
     pub(super) end_of_block: Bits,
     header: Box<[u8]>,
     header_bits: usize,
@@ -148,10 +149,8 @@ impl Codes {
             let extra = (length - usize::from(LENGTH_BASE[symbol])) as u32;
             *to = literal(257 + symbol, extra, LENGTH_EXTRA[symbol].into());
         }
-        let by_distance = (0..=WINDOW).map(|distance| {
-            if distance == 0 {
-                return 0;
-            }
+        let by_distance = |distance: usize| {
+            let distance = if distance == 0 { WINDOW } else { distance };
             let (symbol, extra_bits) = distance_symbol(distance as u32);
             let symbol = symbol as usize;
             let extra = (distance as u32 - 1) & ((1 << extra_bits) - 1);
@@ -161,12 +160,11 @@ impl Codes {
                 extra,
                 extra_bits,
             )
-        });
-        let by_distance: Box<[Bits]> = by_distance.collect();
+        };
         Self {
             literals: core::array::from_fn(|byte| literal(byte, 0, 0)),
             lengths,
-            distances: by_distance.try_into().expect("there is one for each"),
+            distances: core::array::from_fn(by_distance),
             end_of_block: literal(END_OF_BLOCK, 0, 0),
             header: header.into(),
             header_bits,

@@ -2,12 +2,41 @@
 
 use super::bits::Writer;
 use super::codes::{self, Bits, LENGTH_BASE, LENGTH_EXTRA, LENGTH_SYMBOL, distance_symbol};
-use super::search::Sink;
+use super::cpu::Work;
+use super::search::{self, Effort, Heads, Sink};
 use crate::huffman::{self, DISTANCES, END_OF_BLOCK, Header, LITERALS, SYMBOLS_MAX};
 
 /// Longer codes would save next to nothing, and of these four fit between two times
 /// that bits are put out.
 const CODE_BITS_MAX: u8 = 14;
+
+/// Two passes, the first of which is not the longer one.
+struct Thorough;
+
+impl Effort for Thorough {
+    const EVERY_POSITION: bool = true;
+    const LAZY: bool = true;
+}
+
+/// A page to be written with codes of its own.
+pub(super) struct TwoPasses<'a, P: ?Sized, const FAR: bool> {
+    pub(super) heads: &'a mut Heads,
+    pub(super) repeats: &'a mut [Repeat],
+    pub(super) page: &'a P,
+    pub(super) dst: &'a mut [u8],
+    pub(super) limit: usize,
+}
+
+impl<P: AsRef<[u8]> + ?Sized, const FAR: bool> Work for TwoPasses<'_, P, FAR> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run(self) -> Option<usize> {
+        let mut sink = Counted::new(self.repeats);
+        search::search::<_, _, Thorough, FAR>(self.page, self.heads, &mut sink)?;
+        sink.write(self.page.as_ref(), self.dst, self.limit)
+    }
+}
 
 /// A repeat, and the literals before it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +49,7 @@ pub(super) struct Repeat {
 }
 
 /// Keeps and counts.
-pub(super) struct Counted<'a> {
+struct Counted<'a> {
     /// Two tables, as neighbours are often the same.
     literals: [[u32; 256]; 2],
     lengths: [u32; LENGTHS],
@@ -34,7 +63,7 @@ pub(super) struct Counted<'a> {
 const LENGTHS: usize = LITERALS - END_OF_BLOCK - 1;
 
 impl<'a> Counted<'a> {
-    pub(super) fn new(repeats: &'a mut [Repeat]) -> Self {
+    fn new(repeats: &'a mut [Repeat]) -> Self {
         Self {
             literals: [[0; 256]; 2],
             lengths: [0; LENGTHS],
@@ -104,7 +133,8 @@ impl BySymbol {
 impl Counted<'_> {
     /// Writes the page; `None` if that takes more than `limit` bytes, which is known
     /// before it is done.
-    pub(super) fn write(&mut self, page: &[u8], dst: &mut [u8], limit: usize) -> Option<usize> {
+    #[inline(always)]
+    fn write(&mut self, page: &[u8], dst: &mut [u8], limit: usize) -> Option<usize> {
         let mut counts = [0; LITERALS];
         for (byte, count) in counts[..256].iter_mut().enumerate() {
             *count = self.literals[0][byte] + self.literals[1][byte];

@@ -10,7 +10,9 @@
 
 mod bits;
 mod codes;
+mod cpu;
 mod dynamic;
+mod one_pass;
 mod search;
 
 pub use codes::{Codes, MATCH_MAX, WINDOW};
@@ -18,9 +20,10 @@ pub(crate) use codes::{LENGTH_BASE, LENGTH_EXTRA};
 
 use crate::huffman::END_OF_BLOCK;
 use crate::tables::Histogram;
-use bits::Writer;
-use dynamic::{Counted, Repeat};
-use search::{Effort, Heads, MATCH_MIN, SLOTS, Sink};
+use cpu::Cpu;
+use dynamic::{Repeat, TwoPasses};
+use one_pass::{Fast, OnePass};
+use search::{Heads, MATCH_MIN, Sink};
 
 /// One encoder, for page after page.
 pub struct Encoder {
@@ -28,6 +31,7 @@ pub struct Encoder {
     /// Room for the repeats of a page.
     repeats: Box<[Repeat]>,
     unit: usize,
+    cpu: Cpu,
 }
 
 impl core::fmt::Debug for Encoder {
@@ -38,50 +42,6 @@ impl core::fmt::Debug for Encoder {
 
 /// Bytes beyond its limit that a stream's room must have: they may be written to.
 pub const SLACK: usize = 8;
-
-/// One pass, as fast as can be.
-struct Fast;
-
-impl Effort for Fast {
-    const EVERY_POSITION: bool = false;
-    const LAZY: bool = false;
-}
-
-/// Two passes, the first of which is not the longer one.
-struct Thorough;
-
-impl Effort for Thorough {
-    const EVERY_POSITION: bool = true;
-    const LAZY: bool = true;
-}
-
-/// Writes what is found at once.
-struct OnePass<'a, const LONG_LITERALS: bool> {
-    codes: &'a Codes,
-    out: Writer<'a>,
-}
-
-impl<const LONG_LITERALS: bool> Sink for OnePass<'_, LONG_LITERALS> {
-    #[inline(always)]
-    fn literals<const N: usize>(&mut self, word: u64) -> Option<()> {
-        // Four codes of 14 bits go out together with the seven that may wait.
-        for number in 0..N {
-            let byte = word.to_le_bytes()[number];
-            self.out.add(self.codes.literals[usize::from(byte)]);
-            if LONG_LITERALS {
-                self.out.put_out()?;
-            }
-        }
-        if N == 0 { Some(()) } else { self.out.put_out() }
-    }
-
-    #[inline(always)]
-    fn repeat(&mut self, length: usize, distance: usize) -> Option<()> {
-        self.out.add(self.codes.lengths[length]);
-        self.out.add(self.codes.distances[distance]);
-        self.out.put_out()
-    }
-}
 
 /// Counts what one pass finds.
 struct Counting<'a>(&'a mut Histogram);
@@ -115,9 +75,10 @@ impl Encoder {
     pub fn new(unit: usize) -> Option<Self> {
         assert!(unit <= 1 << 16);
         Some(Self {
-            heads: boxed(SLOTS, 0)?.try_into().ok()?,
+            heads: crate::is_there(size_of::<Heads>()).then(Box::default)?,
             repeats: boxed(unit / MATCH_MIN + 1, Repeat::default())?,
             unit,
+            cpu: Cpu::new(),
         })
     }
 
@@ -136,31 +97,35 @@ impl Encoder {
     ) -> Option<usize> {
         assert!(page.len() <= self.unit);
         let dst = &mut dst[..limit + SLACK];
+        let heads = &mut self.heads;
         let plain: Option<&[u8; WINDOW]> = page.try_into().ok();
         match (plain, codes.long_literals) {
-            (Some(page), false) => self.one_pass::<_, false, false>(page, dst, codes),
-            (Some(page), true) => self.one_pass::<_, false, true>(page, dst, codes),
-            (None, false) => self.one_pass::<_, true, false>(page, dst, codes),
-            (None, true) => self.one_pass::<_, true, true>(page, dst, codes),
+            (Some(page), false) => self.cpu.run(OnePass::<_, false, false> {
+                heads,
+                page,
+                dst,
+                codes,
+            }),
+            (Some(page), true) => self.cpu.run(OnePass::<_, false, true> {
+                heads,
+                page,
+                dst,
+                codes,
+            }),
+            (None, false) => self.cpu.run(OnePass::<_, true, false> {
+                heads,
+                page,
+                dst,
+                codes,
+            }),
+            (None, true) => self.cpu.run(OnePass::<_, true, true> {
+                heads,
+                page,
+                dst,
+                codes,
+            }),
         }
         .filter(|&written| written <= limit)
-    }
-
-    fn one_pass<P: AsRef<[u8]> + ?Sized, const FAR: bool, const LONG_LITERALS: bool>(
-        &mut self,
-        page: &P,
-        dst: &mut [u8],
-        codes: &Codes,
-    ) -> Option<usize> {
-        let (header, header_bits) = codes.header();
-        dst.get_mut(..header.len())?.copy_from_slice(header);
-        let mut sink = OnePass::<'_, LONG_LITERALS> {
-            codes,
-            out: Writer::after(dst, header_bits)?,
-        };
-        search::search::<_, _, Fast, FAR>(page, &mut self.heads, &mut sink)?;
-        sink.out.add(codes.end_of_block);
-        sink.out.finish()
     }
 
     /// Writes `page` to the start of `dst`, with codes made for it, or the fixed ones
@@ -172,16 +137,25 @@ impl Encoder {
     pub fn dynamic(&mut self, page: &[u8], dst: &mut [u8], limit: usize) -> Option<usize> {
         assert!(page.len() <= self.unit);
         let dst = &mut dst[..limit + SLACK];
-        let mut sink = Counted::new(&mut self.repeats);
-        if let Some(page) = page
-            .first_chunk::<WINDOW>()
-            .filter(|_| page.len() == WINDOW)
-        {
-            search::search::<_, _, Thorough, false>(page, &mut self.heads, &mut sink)?;
-        } else {
-            search::search::<_, _, Thorough, true>(page, &mut self.heads, &mut sink)?;
+        let heads = &mut self.heads;
+        let repeats = &mut self.repeats;
+        let plain: Option<&[u8; WINDOW]> = page.try_into().ok();
+        match plain {
+            Some(page) => self.cpu.run(TwoPasses::<_, false> {
+                heads,
+                repeats,
+                page,
+                dst,
+                limit,
+            }),
+            None => self.cpu.run(TwoPasses::<_, true> {
+                heads,
+                repeats,
+                page,
+                dst,
+                limit,
+            }),
         }
-        sink.write(page, dst, limit)
     }
 
     /// Counts the symbols that [`with_codes`](Self::with_codes) would write of `page`,

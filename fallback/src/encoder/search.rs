@@ -9,7 +9,15 @@ const SLOT_BITS: u32 = 12;
 
 /// Positions of the page at hand by hash. Emptied for each page: 8 KiB take some 30 ns,
 /// and to tell the positions of another page from its own costs each lookup more.
-pub(super) type Heads = [u16; SLOTS];
+/// Anything but whole cache lines costs 5 % of a page's time.
+#[repr(align(64))]
+pub(super) struct Heads([u16; SLOTS]);
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self([0; SLOTS])
+    }
+}
 
 /// The shortest match that is looked for.
 pub(super) const MATCH_MIN: usize = 4;
@@ -68,7 +76,7 @@ struct Candidate {
 /// Looks a position up, and puts it there. Positions are below 65536.
 #[inline(always)]
 fn look_up(page: &[u8], heads: &mut Heads, at: usize, word: u64) -> Candidate {
-    let head = &mut heads[slot(word)];
+    let head = &mut heads.0[slot(word)];
     let candidate = usize::from(*head);
     *head = at as u16;
     Candidate {
@@ -144,7 +152,7 @@ where
     E: Effort,
 {
     let page = page.as_ref();
-    heads.fill(0);
+    heads.0.fill(0);
     // Position 0 is what an empty slot says: it is in all of them.
     let mut at = page.len().min(1);
     if let Some(&first) = page.first() {
@@ -191,15 +199,15 @@ where
         sink.repeat(length, at - candidate.at)?;
         if E::EVERY_POSITION {
             for inside in 1..4 {
-                heads[slot(load(ahead, inside))] = (at + inside) as u16;
+                heads.0[slot(load(ahead, inside))] = (at + inside) as u16;
             }
             if length >= 8 {
                 for inside in 4..8 {
-                    heads[slot(load(ahead, inside))] = (at + inside) as u16;
+                    heads.0[slot(load(ahead, inside))] = (at + inside) as u16;
                 }
             }
         } else {
-            heads[slot(load(ahead, 1))] = (at + 1) as u16;
+            heads.0[slot(load(ahead, 1))] = (at + 1) as u16;
         }
         at += length;
     }
