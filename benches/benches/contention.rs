@@ -10,6 +10,7 @@ use pagepress::iaa::{Devices, Model};
 use pagepress::{Codec, Outcome, Pool, Stats, Stored};
 use pagepress_benches::contenders::{bare_compress, bare_decompress, pack_with, pool};
 use pagepress_benches::machine::{Meanwhile, Moment, most_online, online};
+use pagepress_benches::ours;
 use pagepress_benches::rivals::{self, Rival};
 use pagepress_benches::{Contender, corpus, median, quantile};
 use std::env;
@@ -67,7 +68,7 @@ fn main() {
         match codec {
             "lz4" => software(Codec::Lz4, rivals::lz4_pair, &pages, &terms),
             "zstd" => software(Codec::Zstd, || rivals::zstd(1), &pages, &terms),
-            "deflate" => software(Codec::Deflate, || rivals::deflate_pair(1), &pages, &terms),
+            "deflate" => software(Codec::Deflate, || ours::level(1), &pages, &terms),
             "iaa" => modelled(&pages, &terms),
             other => panic!("no codec {other:?}"),
         }

@@ -7,6 +7,7 @@ use pagepress::{Codec, Stored};
 use pagepress_benches::contenders::{
     bare_compress, bare_decompress, pack, pool, pool_compress, pool_decompress,
 };
+use pagepress_benches::ours;
 use pagepress_benches::rivals::{self, Rival};
 use pagepress_benches::{
     Maker, PAGE, corpus, median, pin, random_pages, ratios, rounds, touch, verdict,
@@ -23,7 +24,7 @@ fn main() {
     for (codec, bare) in [
         (Codec::Lz4, rivals::lz4_pair as fn() -> Rival),
         (Codec::Zstd, || rivals::zstd(1)),
-        (Codec::Deflate, || rivals::deflate_pair(1)),
+        (Codec::Deflate, || ours::level(1)),
     ] {
         compress(codec, bare, &pages);
         decompress(codec, bare, &pages);

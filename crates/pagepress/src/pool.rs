@@ -69,8 +69,9 @@ impl Builder {
         self
     }
 
-    /// The codec's level: zstd has -7 to 19, deflate 1 to 9, lz4 only 1. The
-    /// default is 1 for all.
+    /// The codec's level: zstd has -7 to 19, lz4 only 1, deflate 1 to 9, of which 1
+    /// writes with fixed codes in one pass, 2 with codes made for each page, and 3
+    /// to 9 are zlib's. The default is 1 for all.
     #[must_use]
     pub fn level(mut self, level: i32) -> Self {
         self.level = Some(level);

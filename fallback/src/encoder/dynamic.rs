@@ -14,7 +14,7 @@ const CODE_BITS_MAX: u8 = 14;
 struct Thorough;
 
 impl Effort for Thorough {
-    const EVERY_POSITION: bool = true;
+    const MANY_POSITIONS: bool = true;
     const LAZY: bool = true;
 }
 

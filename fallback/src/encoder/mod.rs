@@ -97,35 +97,29 @@ impl Encoder {
     ) -> Option<usize> {
         assert!(page.len() <= self.unit);
         let dst = &mut dst[..limit + SLACK];
-        let heads = &mut self.heads;
         let plain: Option<&[u8; WINDOW]> = page.try_into().ok();
         match (plain, codes.long_literals) {
-            (Some(page), false) => self.cpu.run(OnePass::<_, false, false> {
-                heads,
-                page,
-                dst,
-                codes,
-            }),
-            (Some(page), true) => self.cpu.run(OnePass::<_, false, true> {
-                heads,
-                page,
-                dst,
-                codes,
-            }),
-            (None, false) => self.cpu.run(OnePass::<_, true, false> {
-                heads,
-                page,
-                dst,
-                codes,
-            }),
-            (None, true) => self.cpu.run(OnePass::<_, true, true> {
-                heads,
-                page,
-                dst,
-                codes,
-            }),
+            (Some(page), false) => self.one_pass::<_, false, false>(page, dst, codes),
+            (Some(page), true) => self.one_pass::<_, false, true>(page, dst, codes),
+            (None, false) => self.one_pass::<_, true, false>(page, dst, codes),
+            (None, true) => self.one_pass::<_, true, true>(page, dst, codes),
         }
         .filter(|&written| written <= limit)
+    }
+
+    #[inline(always)]
+    fn one_pass<P: AsRef<[u8]> + ?Sized, const FAR: bool, const LONG_LITERALS: bool>(
+        &mut self,
+        page: &P,
+        dst: &mut [u8],
+        codes: &Codes,
+    ) -> Option<usize> {
+        self.cpu.run(OnePass::<P, FAR, LONG_LITERALS> {
+            heads: &mut self.heads,
+            page,
+            dst,
+            codes,
+        })
     }
 
     /// Writes `page` to the start of `dst`, with codes made for it, or the fixed ones
@@ -137,25 +131,27 @@ impl Encoder {
     pub fn dynamic(&mut self, page: &[u8], dst: &mut [u8], limit: usize) -> Option<usize> {
         assert!(page.len() <= self.unit);
         let dst = &mut dst[..limit + SLACK];
-        let heads = &mut self.heads;
-        let repeats = &mut self.repeats;
         let plain: Option<&[u8; WINDOW]> = page.try_into().ok();
         match plain {
-            Some(page) => self.cpu.run(TwoPasses::<_, false> {
-                heads,
-                repeats,
-                page,
-                dst,
-                limit,
-            }),
-            None => self.cpu.run(TwoPasses::<_, true> {
-                heads,
-                repeats,
-                page,
-                dst,
-                limit,
-            }),
+            Some(page) => self.two_passes::<_, false>(page, dst, limit),
+            None => self.two_passes::<_, true>(page, dst, limit),
         }
+    }
+
+    #[inline(always)]
+    fn two_passes<P: AsRef<[u8]> + ?Sized, const FAR: bool>(
+        &mut self,
+        page: &P,
+        dst: &mut [u8],
+        limit: usize,
+    ) -> Option<usize> {
+        self.cpu.run(TwoPasses::<P, FAR> {
+            heads: &mut self.heads,
+            repeats: &mut self.repeats,
+            page,
+            dst,
+            limit,
+        })
     }
 
     /// Counts the symbols that [`with_codes`](Self::with_codes) would write of `page`,

@@ -9,7 +9,7 @@ use super::search::{self, Effort, Heads, Sink};
 pub(super) struct Fast;
 
 impl Effort for Fast {
-    const EVERY_POSITION: bool = false;
+    const MANY_POSITIONS: bool = false;
     const LAZY: bool = false;
 }
 

@@ -39,8 +39,8 @@ pub(super) trait Sink {
 
 /// How thoroughly matches are looked for.
 pub(super) trait Effort {
-    /// All positions in a match can be found later, not only its second.
-    const EVERY_POSITION: bool;
+    /// The first eight positions in a match can be found later, not only the second.
+    const MANY_POSITIONS: bool;
     /// A match is given up for a longer one at the next position.
     const LAZY: bool;
 }
@@ -197,7 +197,7 @@ where
             }
         }
         sink.repeat(length, at - candidate.at)?;
-        if E::EVERY_POSITION {
+        if E::MANY_POSITIONS {
             for inside in 1..4 {
                 heads.0[slot(load(ahead, inside))] = (at + inside) as u16;
             }

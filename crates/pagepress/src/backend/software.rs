@@ -76,7 +76,10 @@ fn levels(codec: Codec) -> (RangeInclusive<i32>, &'static str) {
         #[cfg(feature = "zstd")]
         Codec::Zstd => (pagepress_fallback::zstd::LEVELS, "it has -7 to 19"),
         #[cfg(feature = "deflate")]
-        Codec::Deflate => (pagepress_fallback::deflate::LEVELS, "it has 1 to 9"),
+        Codec::Deflate => (
+            pagepress_fallback::deflate::LEVELS,
+            "it has 1 to 9 (1: fixed codes, 2: codes of each page, 3 on: zlib's)",
+        ),
         _ => (1..=1, "it has one, 1"),
     }
 }
