@@ -14,7 +14,7 @@
 //!    have no common factor, so every match of 115 bytes is looked up at least
 //!    once, wherever it lies, and a longer one the more often; it is missed
 //!    only if its slots were all taken by other strings.
-//! 3. Are the byte values evenly spread? The sum of squared counts over 256
+//! 3. Are the byte values evenly spread? The sum of squared counts over 384
 //!    bytes from all parts of the page says so: a chi-square test without its
 //!    divisions.
 //!
@@ -38,9 +38,9 @@ const PIECE: usize = 4096;
 /// pages, text and machine code rarely have more than this.
 const DISTINCT_MAX: u32 = 32;
 
-/// For 256 random bytes the squared counts sum to 256 + 256 * 255 / 256 = 511
-/// on average with a deviation of 23; this is 4.8 deviations above.
-const SQUARES_MAX: i32 = 619;
+/// For 384 random bytes the squared counts sum to 384 + 384 * 383 / 256 = 958
+/// on average with a deviation of 34; this is 4.8 deviations above.
+const SQUARES_MAX: i32 = 1121;
 
 impl Default for Probe {
     fn default() -> Self {
@@ -134,13 +134,13 @@ fn distinct(piece: &[u8]) -> u32 {
     seen.count_ones()
 }
 
-/// The sum of the squared counts of each byte value, over the first 8 of every
+/// The sum of the squared counts of each byte value, over the first 12 of every
 /// 128 bytes.
 fn squares(piece: &[u8]) -> i32 {
     // Signed, as CPUs have an instruction for sums of signed products.
     let mut counts = [0i16; 256];
     for part in piece.chunks_exact(128) {
-        for &byte in &part[..8] {
+        for &byte in &part[..12] {
             counts[usize::from(byte)] += 1;
         }
     }
