@@ -172,15 +172,15 @@ const SRC_ROOM: usize = 24;
 /// below eight for all that the compiler knows.
 const PAGE_ROOM: usize = 9;
 
-/// The most bits that a length or a distance has.
-const LENGTH_BITS: u32 = 15 + 5;
-const DISTANCE_BITS_MAX: u32 = 15 + 13;
-
 // What a refill must be enough for: a match behind two entries of literals, and to look
 // up its distance, which is done before the next refill so as not to wait for it; then
 // the distance, and to look up what follows.
-const _: () = assert!(2 * BITS + LENGTH_BITS + DISTANCE_BITS <= 56);
-const _: () = assert!(DISTANCE_BITS_MAX + BITS <= 56);
+const _: () = {
+    // The most bits that a length or a distance has.
+    let (length, distance) = (15 + 5, 15 + 13);
+    assert!(2 * BITS + length + DISTANCE_BITS <= 56);
+    assert!(distance + BITS <= 56);
+};
 
 impl Known {
     #[inline(always)]
