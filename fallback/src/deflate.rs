@@ -35,7 +35,6 @@ pub const LEVELS: core::ops::RangeInclusive<i32> = 1..=9;
 pub struct Deflate {
     writer: Writer,
     decoder: ffi::Decoder,
-    /// For canned pages, if it has tables.
     probe: Option<Box<Probe>>,
     unit: usize,
 }

@@ -25,6 +25,36 @@ const LENGTH_CODE_BITS_MAX: u8 = 7;
 /// The end-of-block symbol.
 pub const END_OF_BLOCK: usize = 256;
 
+/// Symbols of the distances up to 4096, the furthest that a device can follow.
+pub const DISTANCES_NEAR: usize = 24;
+
+/// Code lengths of the fixed codes (RFC 1951, 3.2.6). The last two of each have codes
+/// and no meaning.
+pub const FIXED: ([u8; SYMBOLS_MAX], [u8; DISTANCES + 2]) = {
+    let mut literals = [8; SYMBOLS_MAX];
+    let mut symbol = 144;
+    while symbol < 280 {
+        literals[symbol] = if symbol < 256 { 9 } else { 7 };
+        symbol += 1;
+    }
+    (literals, [5; DISTANCES + 2])
+};
+
+/// How many of the `2^15` places codes of these lengths take: all of them if the code
+/// is complete. `None` if a length is above [`CODE_BITS_MAX`].
+#[must_use]
+pub fn places(lengths: &[u8]) -> Option<u32> {
+    let of_one = |&len: &u8| match len {
+        0 => Some(0),
+        1..=CODE_BITS_MAX => Some(1 << (CODE_BITS_MAX - len)),
+        _ => None,
+    };
+    lengths.iter().map(of_one).sum()
+}
+
+/// How many there are.
+pub const PLACES: u32 = 1 << CODE_BITS_MAX;
+
 /// How many symbols have a code of each length; of none, at 0, nothing is said.
 pub type LengthCounts = [u16; CODE_BITS_MAX as usize + 1];
 

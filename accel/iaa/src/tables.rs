@@ -1,7 +1,7 @@
 //! Huffman tables in the AECS of Compress: fixed, made for one page, or canned.
 
 use pagepress_abi::aecs::compress as aecs;
-use pagepress_fallback::huffman::{self, DISTANCES, LITERALS, LengthCounts, SYMBOLS_MAX};
+use pagepress_fallback::huffman::{self, DISTANCES, LITERALS, LengthCounts};
 
 pub use pagepress_fallback::tables::{Codes, Histogram};
 
@@ -17,14 +17,12 @@ pub fn fixed_aecs() -> Aecs {
     // BFINAL 1, BTYPE 01, lowest bit first.
     bytes[aecs::ACCUMULATOR_BITS] = 3;
     bytes[aecs::ACCUMULATOR] = 0b011;
-    let mut literals = [8; SYMBOLS_MAX];
-    literals[144..256].fill(9);
-    literals[256..280].fill(7);
+    let (literals, distances) = &huffman::FIXED;
     let (mut of_literals, mut of_distances) = (LengthCounts::default(), LengthCounts::default());
     (of_literals[7], of_literals[8], of_literals[9]) = (24, 152, 112);
     of_distances[5] = 32;
-    put_codes(&mut bytes, aecs::LITERALS, &literals, &of_literals);
-    put_codes(&mut bytes, aecs::DISTANCES, &[5; 32], &of_distances);
+    put_codes(&mut bytes, aecs::LITERALS, literals, &of_literals);
+    put_codes(&mut bytes, aecs::DISTANCES, distances, &of_distances);
     // The last two of each have codes and no meaning.
     bytes[aecs::LITERALS + 4 * LITERALS..aecs::DISTANCES].fill(0);
     bytes[aecs::DISTANCES + 4 * DISTANCES..].fill(0);

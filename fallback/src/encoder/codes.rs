@@ -1,15 +1,15 @@
 //! Deflate's symbols with their codes, as they are put into a stream.
 
-use crate::huffman::{self, CODE_BITS_MAX, DISTANCES, END_OF_BLOCK, LITERALS};
+use crate::huffman::{
+    self, CODE_BITS_MAX, DISTANCES, DISTANCES_NEAR, END_OF_BLOCK, FIXED, LITERALS, PLACES,
+    SYMBOLS_MAX,
+};
 
 /// The longest match that deflate can tell.
 pub const MATCH_MAX: usize = 258;
 
 /// The furthest match that the device can follow (IAA specification 2.1, 3.8).
 pub const WINDOW: usize = 4096;
-
-/// Symbols of literals and lengths that fixed codes have, two without meaning.
-const FIXED_LITERALS: usize = 288;
 
 /// The first length of each length symbol (RFC 1951, 3.2.5).
 pub(crate) const LENGTH_BASE: [u16; 29] = [
@@ -98,11 +98,8 @@ impl Codes {
     /// The codes of RFC 1951, 3.2.6.
     #[must_use]
     pub fn fixed() -> Self {
-        let mut literals = [8; FIXED_LITERALS];
-        literals[144..256].fill(9);
-        literals[256..280].fill(7);
         // BFINAL 1, BTYPE 01.
-        Self::with_header(&literals, &[5; 32], &[0b011], 3)
+        Self::with_header(&FIXED.0, &FIXED.1, &[0b011], 3)
     }
 
     /// Codes of these lengths, in blocks that begin with this header: so many bits of
@@ -119,22 +116,15 @@ impl Codes {
         header: &[u8],
         header_bits: usize,
     ) -> Self {
-        let (mut literals, mut distances) = ([0; FIXED_LITERALS], [0; 32]);
+        let (mut literals, mut distances) = ([0; SYMBOLS_MAX], [0; DISTANCES + 2]);
         huffman::canonical_codes(literal_lengths, &mut literals);
         huffman::canonical_codes(distance_lengths, &mut distances);
         assert!(header_bits <= 8 * header.len());
         for lengths in [literal_lengths, distance_lengths] {
-            let share = |&len: &u8| {
-                if len == 0 {
-                    0
-                } else {
-                    1 << (CODE_BITS_MAX - len)
-                }
-            };
-            assert!(lengths.iter().map(share).sum::<u32>() <= 1 << CODE_BITS_MAX);
+            assert!(huffman::places(lengths).is_some_and(|taken| taken <= PLACES));
         }
         let used = &literal_lengths[..LITERALS];
-        let near = &distance_lengths[..DISTANCES.min(24)];
+        let near = &distance_lengths[..DISTANCES_NEAR];
         assert!(
             used.iter()
                 .chain(near)

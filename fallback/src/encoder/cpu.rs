@@ -34,12 +34,21 @@ impl Cpu {
         }
     }
 
+    /// One that has nothing more than all have.
+    #[cfg(test)]
+    pub(super) fn least() -> Self {
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            bmi2: false,
+        }
+    }
+
     /// Does `work` as well as it can.
     #[inline(always)]
     pub(super) fn run<W: Work>(self, work: W) -> W::Output {
         #[cfg(target_arch = "x86_64")]
         if self.bmi2 {
-            // SAFETY: `new`, which alone makes a `Cpu`, asked this CPU whether it has
+            // SAFETY: only `new` sets this, and it asked this CPU whether it has
             // what `with_bmi2` is compiled for.
             return unsafe { with_bmi2(work) };
         }

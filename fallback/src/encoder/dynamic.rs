@@ -4,7 +4,7 @@ use super::bits::Writer;
 use super::codes::{self, Bits, LENGTH_BASE, LENGTH_EXTRA, LENGTH_SYMBOL, distance_symbol};
 use super::cpu::Work;
 use super::search::{self, Effort, Heads, Sink};
-use crate::huffman::{self, DISTANCES, END_OF_BLOCK, Header, LITERALS, SYMBOLS_MAX};
+use crate::huffman::{self, DISTANCES, END_OF_BLOCK, FIXED, Header, LITERALS, SYMBOLS_MAX};
 
 /// Longer codes would save next to nothing, and of these four fit between two times
 /// that bits are put out.
@@ -113,7 +113,7 @@ struct BySymbol {
 
 impl BySymbol {
     fn new(literal_lengths: &[u8], distance_lengths: &[u8]) -> Self {
-        let (mut literals, mut distances) = ([0; SYMBOLS_MAX], [0; DISTANCES]);
+        let (mut literals, mut distances) = ([0; SYMBOLS_MAX], [0; DISTANCES + 2]);
         huffman::canonical_codes(literal_lengths, &mut literals);
         huffman::canonical_codes(distance_lengths, &mut distances);
         let bits = |code: u16, len: u8| {
@@ -221,16 +221,4 @@ const DISTANCE_EXTRA: [u8; DISTANCES] = {
         symbol += 1;
     }
     extra
-};
-
-/// Code lengths of the fixed codes (RFC 1951, 3.2.6): two literals that no stream has
-/// take part in the codes.
-const FIXED: ([u8; SYMBOLS_MAX], [u8; DISTANCES]) = {
-    let mut literals = [8; SYMBOLS_MAX];
-    let mut symbol = 144;
-    while symbol < 280 {
-        literals[symbol] = if symbol < 256 { 9 } else { 7 };
-        symbol += 1;
-    }
-    (literals, [5; DISTANCES])
 };

@@ -182,3 +182,29 @@ fn boxed<T: Clone>(len: usize, of: T) -> Option<Box<[T]>> {
     all.resize(len, of);
     Some(all.into_boxed_slice())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What other CPUs run, this one does not unless told to.
+    #[test]
+    fn all_cpus_write_the_same() {
+        let text = include_str!("search.rs").as_bytes();
+        let fixed = Codes::fixed();
+        for len in [4096, 5000] {
+            let page: Vec<u8> = text.iter().copied().cycle().take(len).collect();
+            let mut streams = Vec::new();
+            for cpu in [Cpu::new(), Cpu::least()] {
+                let mut encoder = Encoder::new(len).expect("memory");
+                encoder.cpu = cpu;
+                let mut dst = vec![0; len + SLACK];
+                let one = encoder.with_codes(&page, &mut dst, len, &fixed);
+                let one = dst[..one.expect("text fits")].to_vec();
+                let two = encoder.dynamic(&page, &mut dst, len);
+                streams.push((one, dst[..two.expect("text fits")].to_vec()));
+            }
+            assert!(streams[0] == streams[1], "{len} bytes");
+        }
+    }
+}

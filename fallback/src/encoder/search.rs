@@ -9,7 +9,6 @@ const SLOT_BITS: u32 = 12;
 
 /// Positions of the page at hand by hash. Emptied for each page: 8 KiB take some 30 ns,
 /// and to tell the positions of another page from its own costs each lookup more.
-/// Anything but whole cache lines costs 5 % of a page's time.
 #[repr(align(64))]
 pub(super) struct Heads([u16; SLOTS]);
 

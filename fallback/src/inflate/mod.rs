@@ -9,6 +9,7 @@ mod copy;
 mod tables;
 
 use crate::Corrupt;
+use crate::huffman::FIXED;
 use tables::{
     BAD, BITS, DISTANCE_BITS, DISTANCE_MORE, Distances, END, Entry, LONG, Literals, MATCH, MORE,
     OTHER,
@@ -46,10 +47,7 @@ impl Known {
     /// The codes of RFC 1951, 3.2.6. `None` if the system has no memory.
     #[must_use]
     pub fn fixed() -> Option<Self> {
-        let mut literals = [8; 288];
-        literals[144..256].fill(9);
-        literals[256..280].fill(7);
-        Self::new(&literals, &[5; 32])
+        Self::new(&FIXED.0, &FIXED.1)
     }
 
     /// Bytes that it holds on the heap.

@@ -1,7 +1,7 @@
 //! Tables that are looked up by the next bits of a stream.
 
 use crate::encoder::{LENGTH_BASE, LENGTH_EXTRA};
-use crate::huffman::{self, CODE_BITS_MAX, DISTANCES, END_OF_BLOCK, SYMBOLS_MAX};
+use crate::huffman::{self, CODE_BITS_MAX, DISTANCES, END_OF_BLOCK, PLACES, SYMBOLS_MAX};
 
 /// Bits that are looked up at once; a longer code takes a second look. With more of
 /// them the tables would leave the page less of a 32 KiB cache.
@@ -99,14 +99,7 @@ impl<const SIZE: usize> Table<SIZE> {
     /// size of a second table, `one` makes the entry of a symbol whose code has so
     /// many bits.
     fn of(lengths: &[u8], more: usize, one: impl Fn(usize, u32) -> Entry) -> Option<Self> {
-        let share = |&len: &u8| match len {
-            0 => Some(0),
-            1..=CODE_BITS_MAX => Some(1 << (CODE_BITS_MAX - len)),
-            _ => None,
-        };
-        if lengths.len() > SYMBOLS_MAX
-            || lengths.iter().map(share).sum::<Option<u32>>()? != 1 << CODE_BITS_MAX
-        {
+        if lengths.len() > SYMBOLS_MAX || huffman::places(lengths)? != PLACES {
             return None;
         }
         let bits = SIZE.trailing_zeros();

@@ -169,3 +169,24 @@ fn two_passes_find_more() {
         );
     }
 }
+
+/// A match that was put off by a byte is found again from each of its first eight.
+#[test]
+fn later_matches_are_found_in_longer_ones() {
+    for into in 1..8 {
+        let mut page = random(200, 1);
+        page.extend(b"abcd-");
+        page.extend(random(50, 2));
+        page.extend(b"bcdefghijklmnopqrstuvwx+");
+        page.extend(random(50, 3));
+        let longer = page.len() + 1;
+        page.extend(b"abcdefghijklmnopqrstuvwx*");
+        page.extend(random(50, 9));
+        let at = page.len();
+        page.extend_from_within(longer + into..longer + into + 12);
+        page.extend(random(60, 5));
+        let [_, two] = tokens(&page);
+        let expected = [(longer, 23, longer - 255), (at, 12, at - longer - into)];
+        assert_eq!(repeats(&two), expected, "{into}");
+    }
+}
