@@ -14,6 +14,13 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
+/// Copies a program. Not by this process: a child that another test starts just
+/// then would hold the file open for writing, and nobody could run it.
+fn copied(from: &str, to: &Path) {
+    let done = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(done.success());
+}
+
 /// A directory that everybody may look into, and the command in it, where
 /// everybody may run it.
 struct Place {
@@ -25,7 +32,7 @@ impl Place {
         let dir = tempfile::tempdir().unwrap();
         let place = Self { dir };
         place.allow("", 0o755);
-        fs::copy(env!("CARGO_BIN_EXE_pagepress"), place.at("pagepress")).unwrap();
+        copied(env!("CARGO_BIN_EXE_pagepress"), &place.at("pagepress"));
         place.allow("pagepress", 0o755);
         fs::write(place.at("input"), b"some text ".repeat(PAGE)).unwrap();
         place

@@ -203,12 +203,17 @@ impl Fake {
         }
     }
 
-    /// Writes a program beside the root.
+    /// Writes a program beside the root. A copy of it, by another process: a child
+    /// that another test starts just then would hold what this one has written open
+    /// for writing, and nobody could run it.
     pub(crate) fn program(&self, name: &str, text: &str) -> PathBuf {
         let path = self.beside(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let text_only = path.with_extension("text");
+        fs::write(&text_only, text).unwrap();
+        fs::set_permissions(&text_only, fs::Permissions::from_mode(0o755)).unwrap();
+        let copied = Command::new("cp").arg(&text_only).arg(&path).status();
+        assert!(copied.unwrap().success());
         path
     }
 
