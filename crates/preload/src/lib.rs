@@ -1,0 +1,1 @@
+//! The library that `pagepress vdev run` loads into programs.

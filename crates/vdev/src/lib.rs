@@ -1,0 +1,20 @@
+//! A virtual IAA for unmodified programs: the device model behind the interface
+//! that Linux has for a real one.
+//!
+//! Two sides meet in a directory. `pagepress vdev run` writes it: a [`Config`], the
+//! files of sysfs and procfs that a program looks at, and [`Counters`]. The library
+//! that it preloads into the program reads the configuration, shows the program
+//! those files in the places they belong to, and is the device to it.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | what both sides agree on |
+//! | [`counters`] | what happened, in all processes together |
+//! | [`decode`] | the instructions that submit |
+
+pub mod config;
+pub mod counters;
+pub mod decode;
+
+pub use config::Config;
+pub use counters::{Count, Counters};
