@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "descriptors name the client's memory")]
 
 use crate::memory::Memory;
+use crate::observe::{Observer, Refused};
 use crate::op::Product;
 use crate::profile::{Mode, Profile, QueueConfig};
 use crate::watch::Watch;
@@ -88,6 +89,7 @@ struct Shared {
     memory: Box<dyn Memory>,
     queues: Box<[QueueState]>,
     watch: Option<Watch>,
+    observer: Option<Arc<dyn Observer>>,
     halted: AtomicBool,
     resets: AtomicU32,
     /// Read while results are written, written by who forbids that.
@@ -169,6 +171,7 @@ impl Device {
             memory: Box::new(memory),
             queues,
             watch: None,
+            observer: None,
             halted: AtomicBool::new(false),
             resets: AtomicU32::new(0),
             gate: RwLock::default(),
@@ -190,6 +193,21 @@ impl Device {
         let shared = Arc::get_mut(&mut self.shared).expect("a device that nobody uses yet");
         shared.watch = Some(watch.clone());
         self
+    }
+
+    /// The device with somebody who is told of every descriptor's end.
+    ///
+    /// # Panics
+    /// If there is another handle to the device already.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        let shared = Arc::get_mut(&mut self.shared).expect("a device that nobody uses yet");
+        shared.observer = Some(observer);
+        self
+    }
+
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.shared.observer.as_deref()
     }
 
     pub(crate) fn watch(&self) -> Option<&Watch> {
@@ -448,8 +466,12 @@ impl Queue {
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
             .map_err(|_| NotTaken::Busy)?;
         self.device.count(|counters| &mut counters.accepted);
+        let descriptor = Descriptor::from_bytes(descriptor);
+        if let Some(observer) = self.device.observer() {
+            observer.taken(self.index, &descriptor);
+        }
         // SAFETY: the caller promises valid sources until this returns.
-        let work = unsafe { Work::take(self.clone(), taken, Descriptor::from_bytes(descriptor)) };
+        let work = unsafe { Work::take(self.clone(), taken, descriptor) };
         Ok(work)
     }
 
@@ -484,6 +506,7 @@ impl Queue {
         match self.config().mode {
             Mode::Shared => {
                 self.device.count(|counters| &mut counters.retried);
+                self.tell(descriptor, Refused::Retry);
                 Submission::Retry
             }
             Mode::Dedicated => {
@@ -499,11 +522,19 @@ impl Queue {
         let full = self.occupancy() >= u32::from(state.config.size);
         if full && state.enabled.load(Ordering::SeqCst) {
             self.device.count(|counters| &mut counters.dropped);
+            self.tell(descriptor, Refused::Dropped);
             let opcode = Descriptor::from_bytes(descriptor).opcode();
             self.device
                 .record_error(SwError::QUEUE_FULL, self.index, opcode, 0);
         } else {
             self.device.count(|counters| &mut counters.ignored);
+            self.tell(descriptor, Refused::Ignored);
+        }
+    }
+
+    fn tell(&self, descriptor: &[u8; 64], why: Refused) {
+        if let Some(observer) = self.device.observer() {
+            observer.refused(self.index, &Descriptor::from_bytes(descriptor), why);
         }
     }
 

@@ -17,6 +17,7 @@
 //! | [`compress`], [`decompress`], [`crc64`] | the engines |
 //! | [`time`] | devices that take time, virtual or real |
 //! | [`faults`] | devices that fail on demand |
+//! | [`observe`] | who wants to know of every descriptor's end |
 //! | [`watch`] | who else touches what a descriptor has lent to the device |
 //!
 //! Whatever is measured on the model says how fast the host computes, and
@@ -30,6 +31,7 @@ pub mod decompress;
 pub mod device;
 pub mod faults;
 pub mod memory;
+pub mod observe;
 pub mod op;
 pub mod profile;
 pub mod time;

@@ -8,6 +8,7 @@ use crate::compress::Compressor;
 use crate::decompress::Decompressor;
 use crate::device::{Queue, Taken};
 use crate::memory::{Fault, Memory, PAGE};
+use crate::observe::End as Told;
 use crate::op::{End, Job, Product};
 use crate::watch::Ticket;
 use pagepress_abi::flags::{compress, crc64, op};
@@ -31,6 +32,8 @@ pub struct Work {
     verdict: Verdict,
     taken: Taken,
     holds_entry: bool,
+    /// Whether somebody was told how.
+    has_ended: bool,
     ticket: Option<Ticket>,
 }
 
@@ -77,6 +80,7 @@ impl Work {
             verdict: Verdict::Run,
             taken,
             holds_entry: true,
+            has_ended: false,
             ticket: None,
         };
         // SAFETY: the caller's promise is the same.
@@ -281,14 +285,15 @@ impl Work {
         // one, and its memory for its own again.
         self.ticket = None;
         self.free_entry();
+        self.has_ended = true;
+        self.tell(Told::Completed(*completion));
         let device = self.queue.device();
         let d = &self.descriptor;
         let flags = d.op_flags();
         let success = completion.status() == Status::SUCCESS;
         if flags & op::CRAV == 0 {
             if !success {
-                let error = SwError(completion.status().0);
-                device.record_error(error, self.queue.index(), d.opcode(), 0);
+                self.fail(SwError(completion.status().0), 0);
                 return;
             }
         } else if !success || flags & op::RCR != 0 {
@@ -297,12 +302,26 @@ impl Work {
             // alignment was checked when the work was taken.
             let written = unsafe { memory.complete(d.completion, &completion.to_bytes()) };
             if let Err(fault) = written {
-                let error = SwError::CR_FAULT;
-                device.record_error(error, self.queue.index(), d.opcode(), fault.address);
+                self.fail(SwError::CR_FAULT, fault.address);
                 return;
             }
         }
         device.count(|counters| &mut counters.completed);
+    }
+
+    /// Has SWERROR say what no record can.
+    fn fail(&self, error: SwError, address: u64) {
+        let (queue, opcode) = (self.queue.index(), self.descriptor.opcode());
+        self.tell(Told::Untold(error));
+        let device = self.queue.device();
+        device.record_error(error, queue, opcode, address);
+    }
+
+    /// Tells whoever wants to know.
+    fn tell(&self, end: Told) {
+        if let Some(observer) = self.queue.device().observer() {
+            observer.ended(self.queue.index(), &self.descriptor, end);
+        }
     }
 }
 
@@ -363,8 +382,8 @@ impl Done {
         if device.is_halted() || self.work.is_gone() {
             device.count(|counters| &mut counters.abandoned);
         } else if let Computed::NoRecord(error) = self.computed {
-            let d = &self.work.descriptor;
-            device.record_error(error, queue.index(), d.opcode(), d.completion);
+            self.work.has_ended = true;
+            self.work.fail(error, self.work.descriptor.completion);
         } else {
             if let Some(ticket) = &self.work.ticket {
                 ticket.inspect(&self.work.src1, &self.work.aecs);
@@ -426,6 +445,9 @@ impl Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
+        if !self.has_ended {
+            self.tell(Told::Abandoned);
+        }
         self.free_entry();
     }
 }

@@ -10,11 +10,20 @@
 //! |---|---|
 //! | [`config`] | what both sides agree on |
 //! | [`counters`] | what happened, in all processes together |
-//! | [`decode`] | the instructions that submit |
+//! | [`paths`] | where a path of the program's leads |
+//! | [`portals`], [`decode`] | which addresses are portals; the instructions that submit |
+//! | [`devices`], [`trace`] | the devices of one process; a line for each descriptor |
+//! | [`stack`], [`sys`] | what signal handlers and interposed functions stand on |
 
 pub mod config;
 pub mod counters;
 pub mod decode;
+pub mod devices;
+pub mod paths;
+pub mod portals;
+pub mod stack;
+pub mod sys;
+pub mod trace;
 
 pub use config::Config;
 pub use counters::{Count, Counters};
