@@ -21,9 +21,11 @@ pub mod decode;
 pub mod devices;
 pub mod paths;
 pub mod portals;
+pub mod signals;
 pub mod stack;
 pub mod sys;
 pub mod trace;
+pub mod world;
 
 pub use config::Config;
 pub use counters::{Count, Counters};

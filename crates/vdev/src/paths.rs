@@ -32,6 +32,13 @@ impl Default for Buffer {
 }
 
 impl Buffer {
+    /// Makes it this path; too long a one is none.
+    pub fn set(&mut self, path: &[u8]) {
+        self.len = 0;
+        self.bytes[0] = 0;
+        self.push(path);
+    }
+
     /// Appends, unless it would be too long: then it says false.
     fn push(&mut self, bytes: &[u8]) -> bool {
         let end = self.len + bytes.len();

@@ -199,3 +199,88 @@ pub unsafe fn reserve(address: *mut c_void, len: usize, flags: c_int) -> io::Res
     unsafe { libc::syscall(libc::SYS_madvise, mapped, len, libc::MADV_DONTFORK) };
     Ok(mapped)
 }
+
+/// A set of signals, as the kernel has it.
+pub type SignalMask = u64;
+
+/// The set that a signal alone is.
+#[must_use]
+pub const fn mask_of(signal: c_int) -> SignalMask {
+    1 << (signal - 1)
+}
+
+/// Blocks exactly these signals in this thread; which were blocked before.
+pub fn set_signal_mask(mask: SignalMask) -> SignalMask {
+    let mut before: SignalMask = 0;
+    // SAFETY: both sets are as long as said.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const mask,
+            &raw mut before,
+            size_of::<SignalMask>(),
+        )
+    };
+    before
+}
+
+/// Blocks all signals in this thread; which were blocked before.
+pub fn block_signals() -> SignalMask {
+    set_signal_mask(SignalMask::MAX)
+}
+
+/// What segment registers add to addresses: FS and GS.
+#[must_use]
+pub fn segment_bases() -> (u64, u64) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        const GET_FS: c_int = 0x1003;
+        const GET_GS: c_int = 0x1004;
+        let get = |code: c_int| {
+            let mut base = 0u64;
+            // SAFETY: the kernel writes the one number.
+            unsafe { libc::syscall(libc::SYS_arch_prctl, code, &raw mut base) };
+            base
+        };
+        (get(GET_FS), get(GET_GS))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    (0, 0)
+}
+
+/// Copies to an address of this process, if that can be written.
+///
+/// # Errors
+/// Those of `process_vm_writev(2)`; `EFAULT` too if only a part can be written.
+///
+/// # Safety
+/// Nobody else uses what is there meanwhile.
+pub unsafe fn write_memory(address: u64, from: &[u8]) -> io::Result<()> {
+    let here = libc::iovec {
+        iov_base: from.as_ptr().cast_mut().cast(),
+        iov_len: from.len(),
+    };
+    let there = libc::iovec {
+        iov_base: core::ptr::without_provenance_mut::<c_void>(address as usize),
+        iov_len: from.len(),
+    };
+    // SAFETY: the kernel only reads the local side, and checks the other address;
+    // the caller promises the rest.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_process_vm_writev,
+            std::process::id(),
+            &raw const here,
+            1,
+            &raw const there,
+            1,
+            0,
+        )
+    };
+    if checked(written)? as usize == from.len() {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(libc::EFAULT))
+    }
+}
