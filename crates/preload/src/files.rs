@@ -254,14 +254,15 @@ unsafe fn tell(directory: c_int, path: *const c_char, to: *mut libc::stat, flags
     let led = unsafe { lead(directory, path) };
     // SAFETY: the path ends, and there is room. In glibc before 2.33 there is no
     // function of that name to be called.
-    let told = unsafe { libc::syscall(libc::SYS_newfstatat, directory, led.as_ptr(), to, flags) };
-    if told == 0
-        && let Some(world) = world()
-    {
+    let told = unsafe { sys::tell(directory, led.as_ptr(), to, flags) };
+    if let Err(error) = told {
+        return fail(number(&error));
+    }
+    if let Some(world) = world() {
         // SAFETY: the kernel has filled it.
         world.show(unsafe { &mut *to });
     }
-    told as c_int
+    0
 }
 
 macro_rules! tells_path {
@@ -346,14 +347,15 @@ unsafe extern "C" fn tell_x(
     // SAFETY: the caller's path.
     let led = unsafe { lead(directory, path) };
     // SAFETY: see above; with arguments that are not there, it fails as it should.
-    let told = unsafe { libc::syscall(libc::SYS_statx, directory, led.as_ptr(), flags, mask, to) };
-    if told == 0
-        && let Some(world) = world()
-    {
+    let told = unsafe { sys::tell_x(directory, led.as_ptr(), flags, mask, to) };
+    if let Err(error) = told {
+        return fail(number(&error));
+    }
+    if let Some(world) = world() {
         // SAFETY: the kernel has filled it.
         world.show_x(unsafe { &mut *to });
     }
-    told as c_int
+    0
 }
 
 /// What a program is to take a path for that the system told, in place: how long it
@@ -385,9 +387,9 @@ unsafe fn read_link(
     // SAFETY: the caller's path.
     let led = unsafe { lead(directory, path) };
     // SAFETY: see above.
-    let read = unsafe { libc::syscall(libc::SYS_readlinkat, directory, led.as_ptr(), to, size) };
-    let Ok(len) = usize::try_from(read) else {
-        return -1;
+    let len = match unsafe { sys::tell_link(directory, led.as_ptr(), to, size) } {
+        Ok(len) => len,
+        Err(error) => return fail(number(&error)) as ssize_t,
     };
     // SAFETY: the kernel has filled that much of it.
     shown(unsafe { core::slice::from_raw_parts_mut(to.cast(), len) }) as ssize_t
