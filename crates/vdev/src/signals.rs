@@ -379,3 +379,162 @@ fn first_word(set: &libc::sigset_t) -> sys::SignalMask {
     // SAFETY: a set has 128 bytes, of which the kernel has filled the first 8.
     unsafe { ptr::from_ref(set).cast::<sys::SignalMask>().read() }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::world::tests::made;
+    use libc::{REG_EFL, REG_RAX, REG_RDX, REG_RIP};
+    use memmap2::MmapOptions;
+    use pagepress_abi::flags::op;
+    use pagepress_abi::{CompletionRecord, Opcode, Status};
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    /// `enqcmd rax, [rdx]`, `movdir64b rax, [rdx]`, `enqcmds rax, [rdx]`.
+    const ENQCMD: &[u8] = &[0xF2, 0x0F, 0x38, 0xF8, 0x02];
+    const MOVDIR64B: &[u8] = &[0x66, 0x0F, 0x38, 0xF8, 0x02];
+    const ENQCMDS: &[u8] = &[0xF3, 0x0F, 0x38, 0xF8, 0x02];
+    const ALL_FLAGS: i64 = 0x8D5;
+
+    /// A process that has opened a queue and mapped its portal.
+    struct Process {
+        _dir: tempfile::TempDir,
+        _file: File,
+        world: World,
+        portal: u64,
+    }
+
+    fn process(dedicated: bool) -> Process {
+        let (dir, world) = made(|config| config.dedicated = dedicated);
+        let path = dir.path().join("root/dev/iax/wq1.0");
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        let fd = file.as_raw_fd();
+        world.opened(fd).unwrap();
+        // SAFETY: the system chooses the address.
+        let portal = unsafe { world.map(0, fd, ptr::null_mut(), 4096, 0) }.unwrap();
+        let portal = portal.addr() as u64;
+        Process {
+            _dir: dir,
+            _file: file,
+            world,
+            portal,
+        }
+    }
+
+    /// What came of an instruction, and the registers after it: RIP's distance, and
+    /// the flags, all of which were set before.
+    fn executed(world: &World, code: &[u8], rax: u64, rdx: u64) -> (Found, i64, i64) {
+        // SAFETY: a context of zeros is one.
+        let mut context: ucontext_t = unsafe { core::mem::zeroed() };
+        let registers = &mut context.uc_mcontext.gregs;
+        let rip = code.as_ptr().expose_provenance() as i64;
+        registers[REG_RIP as usize] = rip;
+        registers[REG_RAX as usize] = rax as i64;
+        registers[REG_RDX as usize] = rdx as i64;
+        registers[REG_EFL as usize] = ALL_FLAGS;
+        let found = execute(world, &mut context);
+        let registers = &context.uc_mcontext.gregs;
+        let moved = registers[REG_RIP as usize] - rip;
+        (found, moved, registers[REG_EFL as usize])
+    }
+
+    fn noop(record: &CompletionRecord) -> [u8; 64] {
+        Descriptor {
+            completion: record.as_ptr().expose_provenance() as u64,
+            ..Descriptor::new(Opcode::NOOP, op::CRAV | op::RCR)
+        }
+        .to_bytes()
+    }
+
+    fn address(bytes: &[u8; 64]) -> u64 {
+        bytes.as_ptr().expose_provenance() as u64
+    }
+
+    #[test]
+    fn instructions_are_executed_for_the_cpu() {
+        let shared = process(false);
+        let record = CompletionRecord::new();
+        let bytes = noop(&record);
+        let slot = shared.portal + 64 * 63;
+        let done = executed(&shared.world, ENQCMD, slot, address(&bytes));
+        assert_eq!(done, (Found::Executed, 5, 0));
+        assert_eq!(record.poll(), Some(Status::SUCCESS.0));
+        // By a segment: FS is where this thread's own data is.
+        let (fs, _) = sys::segment_bases();
+        let by_fs = [&[0x64], ENQCMD].concat();
+        let from = address(&bytes).wrapping_sub(fs);
+        let done = executed(&shared.world, &by_fs, slot, from);
+        assert_eq!(done, (Found::Executed, 6, 0));
+        // A shared queue ignores MOVDIR64B, which changes no flags.
+        let done = executed(&shared.world, MOVDIR64B, slot, address(&bytes));
+        assert_eq!(done, (Found::Executed, 5, ALL_FLAGS));
+        assert_eq!(shared.world.counters.get(Count::Completed), 2);
+
+        let dedicated = process(true);
+        let record = CompletionRecord::new();
+        let bytes = noop(&record);
+        let done = executed(&dedicated.world, ENQCMD, dedicated.portal, address(&bytes));
+        assert_eq!(done, (Found::Executed, 5, 1 << 6), "ZF: come again");
+        assert_eq!(record.poll(), None);
+        let done = executed(
+            &dedicated.world,
+            MOVDIR64B,
+            dedicated.portal,
+            address(&bytes),
+        );
+        assert_eq!(done, (Found::Executed, 5, ALL_FLAGS));
+        assert_eq!(record.poll(), Some(Status::SUCCESS.0));
+    }
+
+    #[test]
+    fn what_a_cpu_would_refuse_is_a_fault() {
+        let Process { world, portal, .. } = &process(false);
+        let record = CompletionRecord::new();
+        let mut bytes = noop(&record);
+        let from = address(&bytes);
+        let protection = Found::Fault(GENERAL_PROTECTION, 0);
+        for (code, to, from, fault) in [
+            (ENQCMD, portal + 32, from, protection),
+            (ENQCMDS, *portal, from, Found::Fault(GENERAL_PROTECTION, 0)),
+            (ENQCMD, *portal, 64, Found::Fault(NOT_MAPPED, 64)),
+            (ENQCMD, 4096, from, Found::Fault(NOT_MAPPED, 4096)),
+            (MOVDIR64B, 4096, from, Found::Fault(NOT_ALLOWED, 4096)),
+            (&[0x0F, 0x0B], *portal, from, Found::Foreign),
+        ] {
+            let done = executed(world, code, to, from);
+            assert_eq!(done, (fault, 0, ALL_FLAGS), "{code:x?} {to:#x} {from:#x}");
+        }
+        bytes[3] = 0x80;
+        let done = executed(world, ENQCMD, *portal, address(&bytes));
+        assert_eq!(done.0, Found::Fault(GENERAL_PROTECTION, 0), "privileged");
+        assert_eq!(record.poll(), None);
+    }
+
+    #[test]
+    fn movdir64b_copies_to_any_memory() {
+        let Process { world, .. } = &process(false);
+        let mut to = MmapOptions::new().len(4096).map_anon().unwrap();
+        let place = to.as_mut_ptr().expose_provenance() as u64 + 128;
+        let done = executed(world, MOVDIR64B, place, address(&[9; 64]));
+        assert_eq!(done, (Found::Executed, 5, ALL_FLAGS));
+        assert_eq!(to[127..193], [&[0], [9; 64].as_slice(), &[0]].concat());
+    }
+
+    /// The instruction ends with its page, and nothing follows.
+    #[test]
+    fn code_at_the_end_of_what_is_mapped_is_read() {
+        let shared = process(false);
+        let record = CompletionRecord::new();
+        let bytes = noop(&record);
+        let mut pages = MmapOptions::new().len(8192).map_anon().unwrap();
+        pages[4096 - 5..4096].copy_from_slice(ENQCMD);
+        let second = pages.as_mut_ptr().wrapping_add(4096).cast::<c_void>();
+        // SAFETY: the second page of what was mapped here and is touched no more.
+        unsafe { sys::reserve(second, 4096, libc::MAP_FIXED) }.unwrap();
+        let code = &pages[4096 - 5..4096];
+        let done = executed(&shared.world, code, shared.portal, address(&bytes));
+        assert_eq!(done, (Found::Executed, 5, 0));
+        assert_eq!(record.poll(), Some(Status::SUCCESS.0));
+    }
+}

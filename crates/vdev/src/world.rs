@@ -345,14 +345,15 @@ fn without_signals<R>(work: impl FnOnce() -> R) -> R {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::config::Generation;
     use pagepress_abi::{Descriptor, Opcode};
     use std::fs::{self, File};
     use std::os::fd::AsRawFd;
 
-    fn made(edit: impl FnOnce(&mut Config)) -> (tempfile::TempDir, World) {
+    /// A world of one device, and its directory.
+    pub(crate) fn made(edit: impl FnOnce(&mut Config)) -> (tempfile::TempDir, World) {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config {
             generation: Generation::Gen1,
