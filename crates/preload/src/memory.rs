@@ -6,7 +6,6 @@ use crate::real::{fail, number, real};
 use core::ffi::{c_int, c_ulong, c_void};
 use core::time::Duration;
 use libc::{off_t, pollfd, sigset_t, size_t, ssize_t, timespec};
-use pagepress_vdev::portals::PORTAL;
 use pagepress_vdev::world::{World, world};
 use std::time::Instant;
 
@@ -44,7 +43,13 @@ macro_rules! maps {
             }
             let real = real!($name: Mmap);
             // SAFETY: see above.
-            unsafe { real(address, len, protection, flags, fd, offset) }
+            let mapped = unsafe { real(address, len, protection, flags, fd, offset) };
+            if mapped != libc::MAP_FAILED && let Some(world) = world() {
+                // A child that was made behind the C library's back still knows the
+                // portals that it has not inherited.
+                world.unmap(mapped, len);
+            }
+            mapped
         }
     )*};
 }
@@ -65,17 +70,18 @@ unsafe extern "C" fn munmap(address: *mut c_void, len: size_t) -> c_int {
 // SAFETY: of libc's name and type, see above.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn mprotect(address: *mut c_void, len: size_t, protection: c_int) -> c_int {
-    // A portal stays what nothing can touch.
-    if let Some(world) = world()
-        && len as u64 <= PORTAL
-        && world.portals.touched_by(address.addr() as u64, len)
-    {
-        return 0;
-    }
     type Real = unsafe extern "C" fn(*mut c_void, size_t, c_int) -> c_int;
     let real = real!(mprotect: Real);
+    let portals = world().map(|world| &world.portals);
+    if portals.is_some_and(|portals| portals.is_within(address.addr() as u64, len)) {
+        return 0;
+    }
     // SAFETY: see above.
-    unsafe { real(address, len, protection) }
+    let done = unsafe { real(address, len, protection) };
+    if let Some(world) = world() {
+        world.protect(address, len);
+    }
+    done
 }
 
 // SAFETY: of libc's name and type, see above.

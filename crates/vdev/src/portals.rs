@@ -88,10 +88,25 @@ impl Portals {
     /// Whether a range touches a portal.
     #[must_use]
     pub fn touched_by(&self, address: u64, len: usize) -> bool {
-        self.used().any(|entry| {
+        let mut any = false;
+        self.each_touched_by(address, len, |_| any = true);
+        any
+    }
+
+    /// Whether a range lies in a portal.
+    #[must_use]
+    pub fn is_within(&self, address: u64, len: usize) -> bool {
+        len > 0 && self.node_at(address).is_some() && address % PORTAL + len as u64 <= PORTAL
+    }
+
+    /// The portals that a range touches.
+    pub fn each_touched_by(&self, address: u64, len: usize, mut visit: impl FnMut(u64)) {
+        for entry in self.used() {
             let portal = entry.address.load(Ordering::Acquire);
-            overlap(portal, address, len)
-        })
+            if overlap(portal, address, len) {
+                visit(portal);
+            }
+        }
     }
 
     /// The portals that a range touches are none any more; `close` gets what kept
@@ -141,6 +156,10 @@ mod tests {
         }
         assert!(portals.touched_by(0x6000, 0x1001));
         assert!(!portals.touched_by(0x6000, 0x1000));
+        assert!(portals.is_within(0x7000, 4096) && portals.is_within(0x9FFF, 1));
+        for (address, len) in [(0x7001, 4096), (0x6FFF, 2), (0x7000, 0), (0x8000, 1)] {
+            assert!(!portals.is_within(address, len), "{address:#x} {len}");
+        }
         let mut closed = Vec::new();
         portals.remove(0x7800, 1, |fd| closed.push(fd));
         assert_eq!(closed, [10]);

@@ -20,7 +20,7 @@ use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use libc::{siginfo_t, ucontext_t};
 use pagepress_abi::{Descriptor, Submission};
 
@@ -38,6 +38,8 @@ pub const MASK: sys::SignalMask = sys::mask_of(libc::SIGSEGV) | sys::mask_of(lib
 /// blocked, so that no handler meets it held by its own thread.
 struct Wanted {
     locked: AtomicBool,
+    /// Signals that were blocked in whoever forks, which is whoever has the lock.
+    forking: AtomicU64,
     actions: UnsafeCell<[MaybeUninit<libc::sigaction>; 2]>,
 }
 
@@ -46,6 +48,7 @@ unsafe impl Sync for Wanted {}
 
 static WANTED: Wanted = Wanted {
     locked: AtomicBool::new(false),
+    forking: AtomicU64::new(0),
     actions: UnsafeCell::new([MaybeUninit::uninit(); 2]),
 };
 
@@ -96,6 +99,10 @@ pub fn exchange(signal: c_int, new: Option<&libc::sigaction>) -> Option<libc::si
         let old = unsafe { actions[number].assume_init() };
         if let Some(new) = new {
             actions[number].write(*new);
+            let moves = (old.sa_flags ^ new.sa_flags) & libc::SA_ONSTACK != 0;
+            if moves && !is_default(signal) {
+                take(signal, new.sa_flags);
+            }
         }
         old
     }))
@@ -107,17 +114,33 @@ fn real() -> Sigaction {
     unsafe { core::mem::transmute::<usize, Sigaction>(real) }
 }
 
+/// Has the handler see to a signal. It runs on the alternate stack if the program
+/// wants its own to: who does not may have one with no room.
+fn take(signal: c_int, wanted: c_int) {
+    // SAFETY: an action of zeros is one: the default, with no flags.
+    let mut ours: libc::sigaction = unsafe { core::mem::zeroed() };
+    ours.sa_sigaction = on_signal as *const () as usize;
+    ours.sa_flags = libc::SA_SIGINFO | wanted & libc::SA_ONSTACK;
+    // SAFETY: the set is there. All signals wait while the device works.
+    unsafe { libc::sigfillset(&raw mut ours.sa_mask) };
+    // SAFETY: the handler does what handlers may: see `on_signal`.
+    unsafe { real()(signal, &raw const ours, ptr::null_mut()) };
+}
+
+/// Whether the system was told to end the process by this signal.
+fn is_default(signal: c_int) -> bool {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: there is room for the answer, and no new action.
+    unsafe { real()(signal, ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: the real function has filled it, and zeros are an action.
+    unsafe { now.assume_init() }.sa_sigaction == libc::SIG_DFL
+}
+
 /// Takes the two signals, and keeps them unblocked in this thread.
 ///
 /// # Safety
 /// `real` is the C library's `sigaction`, and this is called once.
 pub unsafe fn install(real: Sigaction) {
-    // SAFETY: an action of zeros is one: the default, with no flags.
-    let mut ours: libc::sigaction = unsafe { core::mem::zeroed() };
-    ours.sa_sigaction = on_signal as *const () as usize;
-    ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // SAFETY: the set is there. All signals wait while the device works.
-    unsafe { libc::sigfillset(&raw mut ours.sa_mask) };
     let mut before = [const { MaybeUninit::<libc::sigaction>::zeroed() }; 2];
     for (signal, before) in TAKEN.into_iter().zip(&mut before) {
         // SAFETY: there is room for the answer, and no new action.
@@ -125,9 +148,9 @@ pub unsafe fn install(real: Sigaction) {
     }
     WANTED.with(|actions| *actions = before);
     REAL.store(real as usize, Ordering::Release);
-    for signal in TAKEN {
-        // SAFETY: the handler does what handlers may: see `on_signal`.
-        unsafe { real(signal, &raw const ours, ptr::null_mut()) };
+    for (signal, before) in TAKEN.into_iter().zip(before) {
+        // SAFETY: the real function has filled it.
+        take(signal, unsafe { before.assume_init() }.sa_flags);
     }
     let blocked = sys::block_signals();
     sys::set_signal_mask(blocked & !MASK);
@@ -135,12 +158,16 @@ pub unsafe fn install(real: Sigaction) {
 
 /// Before a fork: nobody may be changing an action.
 pub extern "C" fn before_fork() {
+    let before = sys::block_signals();
     WANTED.lock();
+    WANTED.forking.store(before, Ordering::Relaxed);
 }
 
 /// After a fork, in both processes.
 pub extern "C" fn after_fork() {
+    let before = WANTED.forking.load(Ordering::Relaxed);
     WANTED.unlock();
+    sys::set_signal_mask(before);
 }
 
 /// What came of an instruction.

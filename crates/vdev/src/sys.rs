@@ -256,6 +256,16 @@ pub unsafe fn reserve(address: *mut c_void, len: usize, flags: c_int) -> io::Res
     Ok(mapped)
 }
 
+/// Has nothing touch the memory at an address.
+///
+/// # Safety
+/// Nobody does.
+pub unsafe fn protect(address: u64, len: usize) {
+    let arguments = [address as usize, len, libc::PROT_NONE as usize, 0, 0, 0];
+    // SAFETY: as the caller promises. What is unmapped already stays so.
+    let _ = unsafe { call(libc::SYS_mprotect, arguments) };
+}
+
 /// A set of signals, as the kernel has it.
 pub type SignalMask = u64;
 

@@ -195,7 +195,10 @@ impl World {
         if self.config.dedicated {
             sys::lock(fd).map_err(|_| error(libc::EBUSY))?;
         }
-        self.devices()?;
+        if let Err(error) = self.devices() {
+            self.complain(&[b"there is no device: ", error.to_string().as_bytes()]);
+            return Err(error);
+        }
         sys::seek(fd, self.token(), libc::SEEK_SET)?;
         self.counters.add(Count::Opened);
         Ok(())
@@ -254,6 +257,18 @@ impl World {
                 if fd >= 0 {
                     sys::close(fd);
                 }
+            });
+        }
+    }
+
+    /// The protection of a range of addresses has changed: portals stay what nothing
+    /// can touch.
+    pub fn protect(&self, address: *mut c_void, len: usize) {
+        if self.portals.any() {
+            let address = address.addr() as u64;
+            self.portals.each_touched_by(address, len, |portal| {
+                // SAFETY: a page that was mapped as a portal and that nobody touches.
+                unsafe { sys::protect(portal, PORTAL as usize) };
             });
         }
     }
