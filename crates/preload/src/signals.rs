@@ -23,6 +23,13 @@ macro_rules! acts {
             let wanted = unsafe { new.as_ref() };
             let Some(before) = signals::exchange(signal, wanted) else {
                 let real = real!(sigaction: Sigaction);
+                // A handler may submit, too.
+                let unblocked = wanted.filter(|_| world().is_some()).map(|wanted| {
+                    let mut unblocked = *wanted;
+                    without_ours(&mut unblocked.sa_mask);
+                    unblocked
+                });
+                let new = unblocked.as_ref().map_or(new, core::ptr::from_ref);
                 // SAFETY: see above.
                 return unsafe { real(signal, new, old) };
             };
@@ -35,6 +42,14 @@ macro_rules! acts {
     )*};
 }
 acts! { sigaction __sigaction }
+
+/// Takes the two signals out of a set.
+fn without_ours(set: &mut sigset_t) {
+    for signal in [libc::SIGSEGV, libc::SIGILL] {
+        // SAFETY: a set, and a signal that there is.
+        unsafe { libc::sigdelset(set, signal) };
+    }
+}
 
 type Signal = unsafe extern "C" fn(c_int, sighandler_t) -> sighandler_t;
 
@@ -84,10 +99,7 @@ macro_rules! masks {
                 return unsafe { real(how, set, old) };
             };
             let mut rest = *asked;
-            for signal in [libc::SIGSEGV, libc::SIGILL] {
-                // SAFETY: a set, and a signal that there is.
-                unsafe { libc::sigdelset(&raw mut rest, signal) };
-            }
+            without_ours(&mut rest);
             // SAFETY: see above.
             unsafe { real(how, &raw const rest, old) }
         }

@@ -74,32 +74,36 @@ const SIB_FOLLOWS: u8 = 4;
 const NO_BASE: u8 = 5;
 
 /// The instruction that begins with `code`, in 64-bit mode; `None` if it is another
-/// one, or cut short.
+/// one, or cut short. The forms that APX adds (REX2, EVEX) are not known.
 #[must_use]
 pub fn decode(code: &[u8], registers: &Registers) -> Option<Submitting> {
     let mut code = Code {
         bytes: &code[..code.len().min(LENGTH_MAX)],
         at: 0,
     };
-    // Legacy prefixes in any order; the last one of a group counts.
+    // Legacy prefixes in any order; the last one of a group counts. LOCK is not among
+    // them: with it, these are no instructions.
     let (mut repeat, mut operand_size, mut short_addresses, mut segment) = (0, false, false, 0);
-    let mut byte = loop {
-        match code.byte()? {
-            prefix @ (0xF2 | 0xF3) => repeat = prefix,
+    let mut rex = 0;
+    let byte = loop {
+        let byte = code.byte()?;
+        // Only the one right before the opcode counts.
+        let last_rex = core::mem::take(&mut rex);
+        match byte {
+            0xF2 | 0xF3 => repeat = byte,
             0x66 => operand_size = true,
             0x67 => short_addresses = true,
             0x64 => segment = registers.fs_base,
             0x65 => segment = registers.gs_base,
-            // CS, DS, ES and SS: of no effect, but they do not undo FS and GS.
+            // ES, CS, SS and DS: of no effect, but they do not undo FS and GS.
             0x26 | 0x2E | 0x36 | 0x3E => {}
-            byte => break byte,
+            0x40..=0x4F => rex = byte,
+            _ => {
+                rex = last_rex;
+                break byte;
+            }
         }
     };
-    let mut rex = 0;
-    if byte & 0xF0 == 0x40 {
-        rex = byte;
-        byte = code.byte()?;
-    }
     if byte != 0x0F || code.byte()? != 0x38 || code.byte()? != 0xF8 {
         return None;
     }

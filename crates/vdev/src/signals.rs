@@ -270,6 +270,16 @@ fn code_at(address: u64, to: &mut [u8; LENGTH_MAX]) -> &[u8] {
     &[]
 }
 
+/// What the kernel would tell of an address that cannot be used.
+fn page_fault(address: u64) -> Found {
+    let code = if sys::is_mapped(address) {
+        NOT_ALLOWED
+    } else {
+        NOT_MAPPED
+    };
+    Found::Fault(code, address)
+}
+
 /// Executes the instruction at which a thread stopped, if it is one of ours.
 #[cfg(target_arch = "x86_64")]
 fn execute(world: &World, context: &mut ucontext_t) -> Found {
@@ -299,7 +309,7 @@ fn execute(world: &World, context: &mut ucontext_t) -> Found {
     }
     let mut bytes = [0; Descriptor::BYTES];
     if sys::read_memory(submitting.source, &mut bytes).is_err() {
-        return Found::Fault(NOT_MAPPED, submitting.source);
+        return page_fault(submitting.source);
     }
     let submission = match (world.portals.node_at(to), store) {
         // The first four bytes are the kernel's (SDM, ENQCMD).
@@ -309,7 +319,7 @@ fn execute(world: &World, context: &mut ucontext_t) -> Found {
         (Some(node), _) => {
             let device = world.config.nodes[node].device;
             let Ok(devices) = world.devices() else {
-                return Found::Fault(NOT_MAPPED, to);
+                return page_fault(to);
             };
             // SAFETY: what the program submits, it lends to the device, as it would
             // to a real one.
@@ -319,11 +329,11 @@ fn execute(world: &World, context: &mut ucontext_t) -> Found {
         (None, Store::Movdir64b) => {
             // SAFETY: the program does this, at its own risk.
             if unsafe { sys::write_memory(to, &bytes) }.is_err() {
-                return Found::Fault(NOT_ALLOWED, to);
+                return page_fault(to);
             }
             Submission::Accepted
         }
-        (None, Store::Enqcmd) => return Found::Fault(NOT_MAPPED, to),
+        (None, Store::Enqcmd) => return page_fault(to),
     };
     let registers = &mut context.uc_mcontext.gregs;
     if store == Store::Enqcmd {
@@ -526,7 +536,8 @@ mod tests {
             (ENQCMDS, *portal, from, Found::Fault(GENERAL_PROTECTION, 0)),
             (ENQCMD, *portal, 64, Found::Fault(NOT_MAPPED, 64)),
             (ENQCMD, 4096, from, Found::Fault(NOT_MAPPED, 4096)),
-            (MOVDIR64B, 4096, from, Found::Fault(NOT_ALLOWED, 4096)),
+            (MOVDIR64B, 4096, from, Found::Fault(NOT_MAPPED, 4096)),
+            (ENQCMD, from, *portal, Found::Fault(NOT_ALLOWED, *portal)),
             (&[0x0F, 0x0B], *portal, from, Found::Foreign),
         ] {
             let done = executed(world, code, to, from);

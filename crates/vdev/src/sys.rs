@@ -256,6 +256,16 @@ pub unsafe fn reserve(address: *mut c_void, len: usize, flags: c_int) -> io::Res
     Ok(mapped)
 }
 
+/// Whether something is mapped at an address, be it of any use or not.
+#[must_use]
+pub fn is_mapped(address: u64) -> bool {
+    let page = address as usize & !0xFFF;
+    let mut resident = 0u8;
+    let arguments = [page, 1, at(&raw mut resident), 0, 0, 0];
+    // SAFETY: the kernel writes one byte, for the one page.
+    unsafe { call(libc::SYS_mincore, arguments) }.is_ok()
+}
+
 /// Has nothing touch the memory at an address.
 ///
 /// # Safety
