@@ -18,6 +18,7 @@
 //! | [`time`] | devices that take time, virtual or real |
 //! | [`faults`] | devices that fail on demand |
 //! | [`observe`] | who wants to know of every descriptor's end |
+//! | [`host`] | what Linux would show of a device |
 //! | [`watch`] | who else touches what a descriptor has lent to the device |
 //!
 //! Whatever is measured on the model says how fast the host computes, and
@@ -30,6 +31,7 @@ pub mod crc64;
 pub mod decompress;
 pub mod device;
 pub mod faults;
+pub mod host;
 pub mod memory;
 pub mod observe;
 pub mod op;

@@ -122,6 +122,9 @@ fn text(host: &Host, diagnosis: &Diagnosis) -> String {
         "\n{used} of {} work queues would be used.",
         queues.len()
     );
+    if !diagnosis.modelled.is_empty() {
+        shown.push_str("Modelled: software stands in for the device, so no time is a device's.\n");
+    }
     shown
 }
 
@@ -131,6 +134,14 @@ fn column(heading: &'static str, align: Align, cells: Vec<String>) -> Column {
         heading,
         align,
         cells,
+    }
+}
+
+/// A device or queue by its name, and that software stands in for it if it does.
+pub(crate) fn labelled(name: String, device: &IaxDevice) -> String {
+    match device.modelled {
+        true => name + " (modelled)",
+        false => name,
     }
 }
 
@@ -150,7 +161,11 @@ fn devices_table(devices: &[&IaxDevice]) -> String {
         Err(_) => "?".to_owned(),
     };
     render(&[
-        column("device", Align::Left, cells(&|d| d.name.clone())),
+        column(
+            "device",
+            Align::Left,
+            cells(&|d| labelled(d.name.clone(), d)),
+        ),
         column("PCI", Align::Left, cells(&|d| optional(d.pci.clone()))),
         column(
             "package",
@@ -222,7 +237,7 @@ fn queues_table(queues: &[(&IaxDevice, &WorkQueue, &Path)]) -> String {
             Align::Left,
             queues
                 .iter()
-                .map(|(d, q, _)| format!("{}/{}", d.name, q.name))
+                .map(|(d, q, _)| labelled(format!("{}/{}", d.name, q.name), d))
                 .collect(),
         ),
         column("state", Align::Left, cells(&|q| or_unknown(&q.state))),

@@ -107,6 +107,18 @@ pub(crate) enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A command is not there, or cannot be executed.
+    #[error("{command}: {}", describe(.source))]
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")),
+        expect(dead_code, reason = "only `vdev run` runs one")
+    )]
+    Command {
+        /// As the user named it.
+        command: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The results could not be written.
     #[error("writing {what}: {}", describe(.source))]
     Write {
@@ -121,6 +133,10 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => crate::INTERRUPTED,
+            Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                crate::NO_COMMAND
+            }
+            Self::Command { .. } => crate::NOT_EXECUTABLE,
             _ => crate::FAILED,
         }
     }

@@ -4,6 +4,8 @@
 //! `pagepress doctor` says which link between a program and an IAA device is
 //! broken, `pagepress devices` what devices there are.
 //!
+//! `pagepress vdev run` runs a command that finds virtual IAA devices.
+//!
 //! `pagepress train` makes canned tables: Huffman codes for pages like the user's,
 //! that are not stored with each.
 //!
@@ -21,6 +23,7 @@ mod probe;
 mod table;
 mod tables;
 mod train;
+mod vdev;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -30,7 +33,10 @@ use std::process::ExitCode;
 
 /// Wrong use, or input that cannot be read.
 const FAILED: u8 = 2;
-/// That of a command that SIGINT ended, as shells show it.
+/// Those of a command that cannot be run, as shells show them.
+const NOT_EXECUTABLE: u8 = 126;
+const NO_COMMAND: u8 = 127;
+/// That of a command that SIGINT ended, likewise.
 const INTERRUPTED: u8 = 130;
 
 /// Compress memory pages in batches, on Intel IAA or in software
@@ -47,12 +53,14 @@ enum Command {
     Devices(devices::Args),
     Doctor(doctor::Args),
     Train(train::Args),
+    Vdev(vdev::Args),
 }
 
 /// Runs the command line `args`, the program's name first, as `main` does.
 ///
 /// Exit codes: 0 done; 1 a page did not come back as it was, or no device can
-/// be used; 2 wrong use or unreadable input; 130 interrupted.
+/// be used; 2 wrong use or unreadable input; 130 interrupted. `vdev run` has those of
+/// the command that it runs.
 pub fn run<I>(args: I) -> ExitCode
 where
     I: IntoIterator,
@@ -67,6 +75,7 @@ where
         Command::Devices(args) => devices::main(&args),
         Command::Doctor(args) => doctor::main(&args),
         Command::Train(args) => train::main(&args),
+        Command::Vdev(args) => vdev::main(&args),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -1,12 +1,14 @@
 //! `pagepress doctor --probe`: what only the device itself can say.
 
+use crate::devices::labelled;
+use pagepress_abi::{GenCap, Portal};
 use pagepress_iaa::clock::HostClock;
 use pagepress_iaa::probe::{self, Failure};
 use pagepress_iaa::recipe::Base;
 use pagepress_idxd::Host;
 use pagepress_idxd::chain::{Diagnosis, Link, LinkName, Status};
 use pagepress_idxd::host::{IaxDevice, WorkQueue};
-use pagepress_idxd::queue::OpenQueue;
+use pagepress_idxd::queue::{OpenQueue, Route};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +33,7 @@ pub(crate) fn run(host: &Host, diagnosis: &mut Diagnosis) {
         skip(diagnosis, "there is no queue to ask");
         return;
     };
-    let who = format!("{}/{}", device.name, queue.name);
+    let who = labelled(format!("{}/{}", device.name, queue.name), device);
     let opened = queue
         .mode
         .clone()
@@ -55,13 +57,21 @@ pub(crate) fn run(host: &Host, diagnosis: &mut Diagnosis) {
             return;
         }
     };
+    ask(&open, open.route(), (device, queue), diagnosis);
+}
+
+/// Sends a NOOP and then a page to an open queue.
+fn ask(
+    portal: &dyn Portal,
+    route: Route,
+    (device, queue): (&IaxDevice, &WorkQueue),
+    diagnosis: &mut Diagnosis,
+) {
+    let who = labelled(format!("{}/{}", device.name, queue.name), device);
     let clock = HostClock::new(false);
-    let noop = probe::noop(&open, &clock, PATIENCE).map(|time| {
-        format!(
-            "{who} answers by {} in {:.1} us",
-            open.route(),
-            time.as_secs_f64() * 1e6
-        )
+    let noop = probe::noop(portal, &clock, PATIENCE).map(|time| {
+        let us = time.as_secs_f64() * 1e6;
+        format!("{who} answers by {route} in {us:.1} us")
     });
     let answers = noop.is_ok();
     put(
@@ -74,17 +84,15 @@ pub(crate) fn run(host: &Host, diagnosis: &mut Diagnosis) {
         return;
     }
     let gen_cap = device.gen_cap.as_ref().map_or(0, |&bits| bits);
-    let base = Base::new(
-        pagepress_abi::GenCap(gen_cap),
-        queue.block_on_fault == Ok(1),
-    );
-    let trip = probe::round_trip(&open, &clock, base, PATIENCE).map(|trip| {
-        format!(
+    let base = Base::new(GenCap(gen_cap), queue.block_on_fault == Ok(1));
+    let trip = probe::round_trip(portal, &clock, base, PATIENCE).map(|trip| {
+        let times = format!(
             "a page of 4096 bytes to {} in {:.1} us and back in {:.1} us",
             trip.packed,
             trip.compress.as_secs_f64() * 1e6,
             trip.decompress.as_secs_f64() * 1e6
-        )
+        );
+        labelled(times, device)
     });
     put(
         diagnosis,
@@ -139,4 +147,39 @@ fn put(
         }
     };
     diagnosis.put(link);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pagepress_idxd::Root;
+    use pagepress_model::device::Device;
+    use pagepress_model::memory::Trusting;
+    use pagepress_model::profile::{Profile, QueueConfig};
+    use std::fs;
+
+    /// No time of a model's without the word.
+    #[test]
+    fn times_of_a_model_say_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join("sys/bus/dsa/devices/iax1").join(path);
+        fs::create_dir_all(at("wq1.0")).unwrap();
+        let model = Device::new(Profile::GEN1, Trusting, &[QueueConfig::shared(16)]).unwrap();
+        for modelled in [false, true] {
+            if modelled {
+                fs::write(at("modelled"), "pagepress-model\n").unwrap();
+            }
+            let host = Host::look(&Root::new(dir.path())).unwrap();
+            let device = &host.devices.as_ref().unwrap()[0];
+            let mut diagnosis = Diagnosis::of(&host);
+            let asked = (device, &device.queues[0]);
+            ask(&model.queue(0), Route::Enqcmd, asked, &mut diagnosis);
+            for name in [LinkName::Noop, LinkName::Roundtrip] {
+                let link = diagnosis.link(name).unwrap();
+                assert_eq!(link.status, Status::Ok, "{link:?}");
+                assert!(link.found.contains(" us"), "{link:?}");
+                assert_eq!(link.found.contains("(modelled)"), modelled, "{link:?}");
+            }
+        }
+    }
 }

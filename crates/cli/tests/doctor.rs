@@ -114,6 +114,45 @@ fn devices_are_listed_with_why_not() {
     assert!(shown.starts_with("No IAA device"), "{shown}");
 }
 
+/// What `vdev run` puts into sysfs and no kernel does.
+#[test]
+fn virtual_devices_are_called_modelled() {
+    let healthy = State::find("healthy").expect("a state of that name");
+    let seen = |marked: &[u32]| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut snapshot = healthy.snapshot(Shape::PAIR);
+        snapshot.set(marked, "modelled", "pagepress-model");
+        snapshot.write(dir.path()).unwrap();
+        let shown = |command: &str| text(&pagepress(&[command], dir.path()));
+        let json = |command: &str| -> Value {
+            let output = pagepress(&[command, "--format", "json"], dir.path());
+            serde_json::from_str(&text(&output)).unwrap()
+        };
+        let doctor = (shown("doctor"), json("doctor"));
+        (doctor, (shown("devices"), json("devices")))
+    };
+    let ((doctor, doctor_json), (devices, devices_json)) = seen(&[9]);
+    for part in [
+        ", modelled\n\n",
+        "iax1: enabled; iax9: enabled, modelled in software",
+        "Modelled: software stands in for iax9",
+    ] {
+        assert!(doctor.contains(part), "{part} in\n{doctor}");
+    }
+    assert_eq!(doctor_json["modelled"], serde_json::json!(["iax9"]));
+    for part in ["iax9 (modelled) ", "iax9/wq9.0 (modelled) ", "\nModelled: "] {
+        assert!(devices.contains(part), "{part} in\n{devices}");
+    }
+    assert!(!devices.contains("iax1 (m"), "{devices}");
+    let of = |json: &Value, n: usize| json["host"]["devices"][n]["modelled"].as_bool();
+    assert_eq!(of(&devices_json, 0), Some(false));
+    assert_eq!(of(&devices_json, 1), Some(true));
+
+    let ((doctor, doctor_json), (devices, _)) = seen(&[]);
+    assert!(!format!("{doctor}{devices}").contains("odelled"));
+    assert_eq!(doctor_json["modelled"], serde_json::json!([]));
+}
+
 #[test]
 fn what_is_no_host_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -15,7 +15,8 @@ pub enum PerformedBy {
     Software,
     /// An IAA device.
     Hardware,
-    /// The software model of an IAA device, through the same descriptor path.
+    /// The software model of an IAA device, through the same descriptor path; behind
+    /// the kernel's own interface too.
     Modelled,
 }
 

@@ -10,15 +10,19 @@
 //! |---|---|
 //! | [`config`] | what both sides agree on |
 //! | [`counters`] | what happened, in all processes together |
+//! | [`overlay`] | the files that programs are shown |
+//! | [`world`] | what one process has of all this |
 //! | [`paths`] | where a path of the program's leads |
 //! | [`portals`], [`decode`] | which addresses are portals; the instructions that submit |
+//! | [`signals`] | the handler in which they are executed, and the program's own |
 //! | [`devices`], [`trace`] | the devices of one process; a line for each descriptor |
-//! | [`stack`], [`sys`] | what signal handlers and interposed functions stand on |
+//! | [`stack`], [`sys`] | what handlers and libc's functions stand on here |
 
 pub mod config;
 pub mod counters;
 pub mod decode;
 pub mod devices;
+pub mod overlay;
 pub mod paths;
 pub mod portals;
 pub mod signals;

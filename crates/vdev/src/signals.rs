@@ -382,8 +382,11 @@ fn forward(signal: c_int, info: &mut siginfo_t, context: &mut ucontext_t, made_u
         _ => {}
     }
     if action.sa_flags & libc::SA_RESETHAND != 0 {
-        // SAFETY: as above.
-        let default: libc::sigaction = unsafe { core::mem::zeroed() };
+        // As the kernel does it: flags and mask stay.
+        let default = libc::sigaction {
+            sa_sigaction: libc::SIG_DFL,
+            ..action
+        };
         let _ = exchange(signal, Some(&default));
     }
     let mut mask = first_word(&context.uc_sigmask) | first_word(&action.sa_mask);

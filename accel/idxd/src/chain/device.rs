@@ -78,6 +78,7 @@ pub(super) fn enabled(device: &IaxDevice) -> Verdict {
     };
     let last = last_command(device);
     match state {
+        "enabled" if device.modelled => Verdict::ok("enabled, modelled in software"),
         "enabled" => Verdict::ok("enabled"),
         "halted" => Verdict::broken(format!("halted by an error{last}"))
             .with([format!("cat {}/iax$i/errors", fix::DEVICES)])

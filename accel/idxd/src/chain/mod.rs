@@ -211,6 +211,8 @@ pub struct Diagnosis {
     pub advice: Vec<String>,
     /// Every queue there is, and whether it would be used.
     pub paths: Vec<Path>,
+    /// The devices that software stands in for: `iax1`.
+    pub modelled: Vec<String>,
 }
 
 impl Diagnosis {
@@ -225,10 +227,13 @@ impl Diagnosis {
         walk.run();
         let paths = path::all(host);
         advice::add(host, &paths, &mut walk.advice);
+        let devices = host.devices.iter().flatten();
+        let modelled = devices.filter(|device| device.modelled);
         Self {
             links: walk.links,
             advice: walk.advice,
             paths,
+            modelled: modelled.map(|device| device.name.clone()).collect(),
         }
     }
 
@@ -277,6 +282,7 @@ impl Serialize for Diagnosis {
             first_broken: Option<LinkName>,
             links: &'a [Link],
             advice: &'a [String],
+            modelled: &'a [String],
         }
         Shown {
             schema: 1,
@@ -284,6 +290,7 @@ impl Serialize for Diagnosis {
             first_broken: self.first_broken().map(|link| link.name),
             links: &self.links,
             advice: &self.advice,
+            modelled: &self.modelled,
         }
         .serialize(serializer)
     }

@@ -16,6 +16,9 @@ pub struct IaxDevice {
     pub name: String,
     /// Its PCI address.
     pub pci: Option<String>,
+    /// Whether software stands in for it, as `pagepress vdev run` has it: there is an
+    /// attribute `modelled`, which no kernel has. What is measured on it is no device's.
+    pub modelled: bool,
     /// `enabled`, `disabled`, `halted` or `unknown`.
     #[serde(serialize_with = "reading")]
     pub state: Reading<String>,
@@ -231,6 +234,8 @@ impl IaxDevice {
         let child = |child: &str| at(child);
         Self {
             pci: pci_address(root, &at("")),
+            // Whatever it says, or if it cannot be read: hardware has none.
+            modelled: root.exists(at("modelled")),
             state: root.word(at("state")),
             version: register("version"),
             op_cap: root

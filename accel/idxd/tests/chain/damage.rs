@@ -452,7 +452,7 @@ fn names_with_a_purpose() {
     let mut snapshot = Snapshot::healthy(Shape::PAIR);
     snapshot.without_driver();
     snapshot.bind("0000:6a:02.0", "$(reboot)");
-    snapshot.pci("0000:6b:02.0;reboot", "0x0cfe", 0, 2);
+    snapshot.pci("0000:6b:02.0;reboot", 0x0CFE, 0, 2);
     let diagnosis = Written::of(&snapshot).diagnose();
     let link = diagnosis.link(LinkName::Driver).unwrap();
     assert_eq!(link.status.to_string(), "broken");

@@ -1,6 +1,6 @@
 //! Snapshots of hosts in many states, each with its source.
 //!
-//! Shared by tests and by the `host` example, so it needs nothing but `std`.
+//! Shared by tests, those of the command too, and by the `host` example.
 //! `FACT` in a source is a document of the kernel, of Intel or of a project;
 //! `owner/name#number` is a public issue.
 
@@ -8,8 +8,6 @@
 mod snapshot;
 #[path = "hosts/states.rs"]
 mod states;
-#[path = "hosts/tree.rs"]
-mod tree;
 
 pub(crate) use snapshot::{Shape, Snapshot};
 pub(crate) use states::STATES;

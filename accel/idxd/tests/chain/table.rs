@@ -120,7 +120,14 @@ fn json(seen: &Seen, name: &str) {
     keys.sort();
     assert_eq!(
         keys,
-        ["advice", "first_broken", "links", "schema", "usable"]
+        [
+            "advice",
+            "first_broken",
+            "links",
+            "modelled",
+            "schema",
+            "usable"
+        ]
     );
     assert_eq!(value["schema"], 1);
     assert_eq!(value["usable"], seen.diagnosis.is_usable());

@@ -346,6 +346,12 @@ impl Run {
         backend_name(self.backend, self.level, self.huffman)
     }
 
+    /// Whether a software model of a device did pages of it, in any pass, either way.
+    pub(crate) fn is_modelled(&self) -> bool {
+        let calls = &self.calls;
+        calls.compress.modelled_pages + calls.decompress.modelled_pages > 0
+    }
+
     /// The same but for the unit size.
     fn is_sibling(&self, other: &Self) -> bool {
         let kind = |run: &Self| (run.backend, run.level, run.huffman, run.batch, run.threads);

@@ -38,6 +38,8 @@ pub(crate) struct Host {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Device {
     pub(crate) name: String,
+    /// Software stands in for it.
+    pub(crate) modelled: bool,
     /// Engines in a group.
     pub(crate) engines: usize,
     pub(crate) queues: Vec<DeviceQueue>,
@@ -168,6 +170,7 @@ fn devices() -> Vec<Device> {
     };
     devices
         .map(|device| Device {
+            modelled: device.modelled,
             engines: device
                 .engines
                 .iter()

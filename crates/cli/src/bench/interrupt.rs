@@ -62,7 +62,8 @@ fn held() -> MutexGuard<'static, usize> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_ignored(signal: i32) -> bool {
+/// Whether whoever started this process had it ignore a signal.
+pub(crate) fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

@@ -26,7 +26,7 @@ mod cpus;
 mod figures;
 mod host;
 pub(crate) mod input;
-mod interrupt;
+pub(crate) mod interrupt;
 #[cfg(test)]
 mod made_up;
 mod memory;

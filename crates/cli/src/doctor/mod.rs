@@ -22,8 +22,9 @@ advice. Lines that start with $ are commands that mend a broken link, most of
 them for root; lines that start with # are what no command does.
 
 JSON: {\"schema\":1, \"usable\":bool, \"first_broken\":name or null,
-\"links\":[{\"name\",\"status\",\"found\",\"why\",\"fix\":[]}], \"advice\":[]}; a status is
-ok, broken, degraded, unknown or skipped.
+\"links\":[{\"name\",\"status\",\"found\",\"why\",\"fix\":[]}], \"advice\":[],
+\"modelled\":[]}; a status is ok, broken, degraded, unknown or skipped; modelled are
+the devices that software stands in for, whose times are not a device's.
 
 Exit codes: 0 a device can be used, 1 none can, 2 wrong use, or what had to be
 seen could not be.";

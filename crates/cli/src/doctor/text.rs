@@ -17,7 +17,11 @@ pub(super) fn show(root: &Root, diagnosis: &Diagnosis, colour: bool) -> String {
     } else {
         format!("the snapshot in {}", root.path().display())
     };
-    let _ = writeln!(shown, "IAA on {what}\n");
+    let modelled = match diagnosis.modelled[..] {
+        [] => "",
+        _ => ", modelled",
+    };
+    let _ = writeln!(shown, "IAA on {what}{modelled}\n");
     for link in &diagnosis.links {
         show_link(&mut shown, link, colour);
     }
@@ -83,6 +87,13 @@ fn verdict(diagnosis: &Diagnosis) -> String {
         );
     }
     let queues = if usable == 1 { "queue" } else { "queues" };
+    let modelled = match &diagnosis.modelled[..] {
+        [] => String::new(),
+        devices => format!(
+            " Modelled: software stands in for {}, so no time is a device's.",
+            devices.join(", ")
+        ),
+    };
     let degraded: Vec<&str> = diagnosis
         .links
         .iter()
@@ -90,10 +101,10 @@ fn verdict(diagnosis: &Diagnosis) -> String {
         .map(|link| link.name.name())
         .collect();
     if degraded.is_empty() {
-        format!("Usable: {usable} work {queues}.")
+        format!("Usable: {usable} work {queues}.{modelled}")
     } else {
         format!(
-            "Usable, with drawbacks ({}): {usable} work {queues}.",
+            "Usable, with drawbacks ({}): {usable} work {queues}.{modelled}",
             degraded.join(", ")
         )
     }

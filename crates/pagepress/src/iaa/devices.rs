@@ -12,6 +12,7 @@ use pagepress_idxd::chain::Path;
 use pagepress_idxd::host::{IaxDevice, Mode, WorkQueue};
 use pagepress_idxd::queue::OpenQueue;
 use pagepress_idxd::{Diagnosis, Host, Root};
+use std::io;
 use std::sync::Arc;
 
 /// What a queue has to answer a NOOP in to be used.
@@ -36,14 +37,26 @@ impl PartialEq for Devices {
 impl Eq for Devices {}
 
 impl Devices {
-    /// All usable queues of this host.
+    /// All usable queues of this host. If software stands in for one of the devices,
+    /// as `pagepress vdev run` has it, the pool reports
+    /// [`Modelled`](PerformedBy::Modelled) for all that is not done in software.
     ///
     /// # Errors
     /// The link that is missing.
     pub fn of_host() -> Result<Self, Unavailable> {
         let host =
             Host::look(&Root::new("/")).map_err(|error| Unavailable::unseen(&error.to_string()))?;
-        let diagnosis = Diagnosis::of(&host);
+        Self::of(&host, |node, mode| {
+            Ok(Box::new(OpenQueue::open(node, mode)?))
+        })
+    }
+
+    /// All usable queues of a host, opened by their nodes.
+    fn of(
+        host: &Host,
+        open: impl Fn(&std::path::Path, Mode) -> io::Result<Box<dyn Portal>>,
+    ) -> Result<Self, Unavailable> {
+        let diagnosis = Diagnosis::of(host);
         if let Some(link) = diagnosis.first_broken().or(diagnosis.first_unknown()) {
             return Err(Unavailable::of(link));
         }
@@ -51,10 +64,16 @@ impl Devices {
         let umwait = instructions.is_ok_and(|cpu| cpu.waitpkg);
         let clock: Arc<dyn Clock> = Arc::new(HostClock::new(umwait));
         let mut queues: Vec<(Facts, Box<dyn Portal>)> = Vec::new();
+        let mut performed_by = PerformedBy::Hardware;
         let mut why = String::from("no queue is left");
         for path in diagnosis.paths.iter().filter(|path| path.is_usable()) {
-            match open(&host, path, &*clock) {
-                Ok(queue) => queues.push(queue),
+            match queue(host, path, &*clock, &open) {
+                Ok(queue) => {
+                    queues.push(queue);
+                    if diagnosis.modelled.contains(&path.device) {
+                        performed_by = PerformedBy::Modelled;
+                    }
+                }
                 Err(error) => why = format!("{}/{}: {error}", path.device, path.queue),
             }
         }
@@ -68,7 +87,7 @@ impl Devices {
         }
         Ok(Self {
             fleet: Arc::new(Fleet::new(queues, clock)),
-            performed_by: PerformedBy::Hardware,
+            performed_by,
             packages: packages.into(),
         })
     }
@@ -103,7 +122,12 @@ impl Devices {
 }
 
 /// Opens a queue, and asks whether it answers.
-fn open(host: &Host, path: &Path, clock: &dyn Clock) -> Result<(Facts, Box<dyn Portal>), String> {
+fn queue(
+    host: &Host,
+    path: &Path,
+    clock: &dyn Clock,
+    open: impl Fn(&std::path::Path, Mode) -> io::Result<Box<dyn Portal>>,
+) -> Result<(Facts, Box<dyn Portal>), String> {
     let devices = host.devices.iter().flatten();
     let device = devices
         .into_iter()
@@ -113,9 +137,9 @@ fn open(host: &Host, path: &Path, clock: &dyn Clock) -> Result<(Facts, Box<dyn P
     let queue = queue.ok_or("the queue is gone")?;
     let mode = queue.mode.clone().map_err(|unread| unread.to_string())?;
     let node = std::path::Path::new("/dev/iax").join(&queue.name);
-    let portal = OpenQueue::open(&node, mode).map_err(|error| error.to_string())?;
-    probe::noop(&portal, clock, ANSWER_WITHIN).map_err(|failure| failure.to_string())?;
-    Ok((facts(device, queue, mode), Box::new(portal)))
+    let portal = open(&node, mode).map_err(|error| error.to_string())?;
+    probe::noop(&*portal, clock, ANSWER_WITHIN).map_err(|failure| failure.to_string())?;
+    Ok((facts(device, queue, mode), portal))
 }
 
 fn facts(device: &IaxDevice, queue: &WorkQueue, mode: Mode) -> Facts {
@@ -136,5 +160,56 @@ fn facts(device: &IaxDevice, queue: &WorkQueue, mode: Mode) -> Facts {
         header_gen: device.capabilities.contains(&"header-generation"),
         compresses: allows(Opcode::COMPRESS),
         decompresses: allows(Opcode::DECOMPRESS),
+    }
+}
+
+#[cfg(all(test, feature = "model", not(loom)))]
+#[path = "../../../../accel/idxd/tests/chain/hosts.rs"]
+#[expect(dead_code, reason = "the chain's own tests use all of it")]
+mod hosts;
+
+#[cfg(all(test, feature = "model", not(loom)))]
+mod tests {
+    use super::hosts::{Shape, State};
+    use super::*;
+    use crate::Pool;
+    use pagepress_model::device::Device;
+    use pagepress_model::memory::Trusting;
+    use pagepress_model::profile::{Profile, QueueConfig};
+
+    /// Two devices, their attributes changed: what a pool on them says of two pages.
+    fn modelled_pages(attributes: &[(&[u32], &str, &str)]) -> (u64, u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut snapshot = State::find("healthy").unwrap().snapshot(Shape::PAIR);
+        for (devices, attribute, value) in attributes {
+            snapshot.set(devices, attribute, value);
+        }
+        snapshot.write(dir.path()).unwrap();
+        let host = Host::look(&Root::new(dir.path())).unwrap();
+        let devices = Devices::of(&host, |_, _| {
+            let device = Device::new(Profile::GEN1, Trusting, &[QueueConfig::shared(16)]);
+            Ok(Box::new(device.unwrap().queue(0)))
+        });
+        let pool = Pool::builder().devices(devices.unwrap()).build().unwrap();
+        let pages = [1_u8, 2].map(|seed| (0..=255).map(|i: u8| i / seed).collect::<Vec<u8>>());
+        let pages = pages.map(|part| part.repeat(16));
+        let report = pool.compress_batch(&pages, |_, outcome| assert!(outcome.is_ok()));
+        assert_eq!(report.hardware_pages(), 2, "as opposed to software");
+        let is_said = pool.backend_name().contains("modelled");
+        assert_eq!(report.modelled_pages() > 0, is_said);
+        (report.hardware_pages(), report.modelled_pages())
+    }
+
+    /// A model behind the kernel's own interface is not taken for a device.
+    #[test]
+    fn virtual_devices_are_modelled() {
+        assert_eq!(modelled_pages(&[]), (2, 0));
+        let mark = "pagepress-model";
+        assert_eq!(modelled_pages(&[(&[1, 9], "modelled", mark)]), (2, 2));
+        // Nobody tells which of them did what, so one of two is enough.
+        assert_eq!(modelled_pages(&[(&[9], "modelled", "")]), (2, 2));
+        // Unless it is not used.
+        let aside = [(&[9][..], "modelled", mark), (&[9], "state", "disabled")];
+        assert_eq!(modelled_pages(&aside), (2, 0));
     }
 }

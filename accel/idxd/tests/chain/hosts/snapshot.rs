@@ -1,16 +1,13 @@
 //! The snapshot of a host on which all is well, and ways to change it.
-//!
-//! Names, places and formats are those of the idxd driver (`sysfs.c`, `init.c`,
-//! `cdev.c`) and of `Documentation/ABI/stable/sysfs-driver-dma-idxd`: devices
-//! are directories below their PCI device, and links in `bus/dsa/devices`.
 
-use super::tree::Tree;
+use pagepress_abi::OpCap;
+use pagepress_model::host::{self, Device, Pci, Place, Queue, Tree, pci};
+use pagepress_model::profile::{Profile, QueueConfig};
 use std::io;
 use std::path::Path;
 
-/// The operations of Sapphire Rapids, as kernels since 6.1 write them.
-pub(crate) const ALL_OPERATIONS: &str =
-    "00000000,00000000,00000000,00000000,00000000,007f331c,00000000,0000000d";
+/// What DSA devices, of which there is one beside each IAX device, have as PCI id.
+const DSA: u16 = 0x0B25;
 /// The IAX devices of two Sapphire Rapids: number, PCI bus, socket.
 const DEVICES: [(u32, &str, u32); 8] = [
     (1, "6a", 0),
@@ -37,7 +34,7 @@ pub(crate) struct Shape {
     pub(crate) cpus: u32,
     pub(crate) engines: u32,
     pub(crate) groups: u32,
-    pub(crate) queues: u32,
+    pub(crate) queues: usize,
 }
 
 impl Shape {
@@ -88,20 +85,13 @@ impl Snapshot {
         };
         snapshot.kernel();
         snapshot.processors(shape.cpus);
-        for (minor, (id, address, socket)) in snapshot.devices.clone().into_iter().enumerate() {
-            snapshot.pci(&address, "0x0cfe", socket, shape.cpus);
+        for (minor, (id, address, socket)) in (0..).zip(snapshot.devices.clone()) {
             let dsa = address.replace("02.0", "01.0");
-            snapshot.pci(&dsa, "0x0b25", socket, shape.cpus);
-            snapshot.bind(&address, "idxd");
+            snapshot.pci(&dsa, DSA, socket, shape.cpus);
             snapshot.bind(&dsa, "idxd");
-            snapshot.device(id, &address, socket, shape);
-            snapshot.cdev(id, &address, minor);
+            snapshot.device(id, address, socket, shape, minor);
         }
-        for driver in ["idxd", "user", "dmaengine", "crypto"] {
-            let at = format!("sys/bus/dsa/drivers/{driver}");
-            snapshot.tree.file(&format!("{at}/bind"), "");
-            snapshot.tree.file(&format!("{at}/unbind"), "");
-        }
+        host::drivers(&mut snapshot.tree);
         snapshot.nodes("crw-rw----", 0, 1001);
         snapshot.user(0, &[0], u64::MAX >> 23);
         snapshot
@@ -115,14 +105,10 @@ impl Snapshot {
             "proc/cmdline",
             "BOOT_IMAGE=/vmlinuz-6.12.41-amd64 root=/dev/sda2 ro intel_iommu=on,sm_on quiet",
         );
-        tree.file(
-            "proc/modules",
-            "idxd 147456 8 - Live 0x0000000000000000\n\
-             idxd_bus 20480 1 idxd, Live 0x0000000000000000\n\
-             ixgbe 544768 0 - Live 0x0000000000000000\n",
-        );
+        let other = "ixgbe 544768 0 - Live 0x0000000000000000\n";
+        tree.file("proc/modules", host::MODULES.to_owned() + other);
         for module in ["idxd", "idxd_bus", "ixgbe"] {
-            tree.line(&format!("sys/module/{module}/initstate"), "live");
+            host::load(tree, module);
         }
     }
 
@@ -153,122 +139,42 @@ impl Snapshot {
     }
 
     /// Adds a PCI device that no driver has.
-    pub(crate) fn pci(&mut self, address: &str, device: &str, socket: u32, cpus: u32) {
-        let at = pci_directory(address);
-        let mut set = |name: &str, value: &str| self.tree.line(&format!("{at}/{name}"), value);
-        set("vendor", "0x8086");
-        set("device", device);
-        set("class", "0x088000");
-        set("numa_node", &socket.to_string());
-        set("local_cpulist", &cpus_of(socket, cpus));
-        let target = format!("../../../{}", at.strip_prefix("sys/").expect("in sys"));
-        let link = format!("sys/bus/pci/devices/{address}");
-        self.tree.link(&link, &target);
+    pub(crate) fn pci(&mut self, address: &str, device: u16, socket: u32, cpus: u32) {
+        let function = Pci {
+            address: address.to_owned(),
+            device,
+            place: place(socket, cpus),
+        };
+        function.put(&mut self.tree);
     }
 
     /// Gives a PCI device to a driver.
     pub(crate) fn bind(&mut self, address: &str, driver: &str) {
-        let link = format!("{}/driver", pci_directory(address));
-        let target = format!("../../../bus/pci/drivers/{driver}");
-        self.tree.link(&link, &target);
-        let driver = format!("sys/bus/pci/drivers/{driver}");
-        self.tree.file(&format!("{driver}/bind"), "");
-        let back = format!("../../../../{}", &pci_directory(address)[4..]);
-        self.tree.link(&format!("{driver}/{address}"), &back);
+        pci::bind(&mut self.tree, address, driver);
     }
 
-    fn device(&mut self, id: u32, address: &str, socket: u32, shape: Shape) {
-        let at = format!("{}/iax{id}", pci_directory(address));
-        let mut engines = Vec::new();
-        let mut set = |name: &str, value: &str| self.tree.line(&format!("{at}/{name}"), value);
-        for (name, value) in [
-            ("version", "0x100"),
-            ("state", "enabled"),
-            ("max_work_queues_size", "128"),
-            ("max_transfer_size", "2147483648"),
-            ("op_cap", ALL_OPERATIONS),
-            ("gen_cap", "0x71f10901f0105"),
-            ("configurable", "1"),
-            ("pasid_enabled", "1"),
-            ("clients", "0"),
-            ("cdev_major", "235"),
-            ("cmd_status", "0"),
-        ] {
-            set(name, value);
-        }
-        set("errors", &["00000000"; 8].join(","));
-        set("max_groups", &shape.groups.to_string());
-        set("max_engines", &shape.engines.to_string());
-        set("max_work_queues", &shape.queues.to_string());
-        set("numa_node", &socket.to_string());
-        for engine in 0..shape.engines {
-            set(&format!("engine{id}.{engine}/group_id"), "0");
-            engines.push(format!("engine{id}.{engine}"));
-        }
-        for queue in 0..shape.queues {
-            let name = |attribute: &str| format!("wq{id}.{queue}/{attribute}");
-            // What nobody configured is as the driver begins with it.
-            for (attribute, unused, used) in [
-                ("state", "disabled", "enabled"),
-                ("group_id", "-1", "0"),
-                ("mode", "shared", "shared"),
-                ("type", "none", "user"),
-                ("driver_name", "", "user"),
-                ("name", "", "app1"),
-                ("size", "0", "128"),
-                ("threshold", "0", "128"),
-                ("priority", "0", "10"),
-                ("block_on_fault", "0", "1"),
-                ("max_transfer_size", "2097152", "2147483648"),
-                ("ats_disable", "0", "0"),
-                ("prs_disable", "0", "0"),
-                ("op_config", ALL_OPERATIONS, ALL_OPERATIONS),
-                ("clients", "0", "0"),
-                ("occupancy", "0", "0"),
-                ("enqcmds_retries", "32", "32"),
-            ] {
-                set(&name(attribute), if queue == 0 { used } else { unused });
-            }
-        }
-        for group in 0..shape.groups {
-            let name = |attribute: &str| format!("group{id}.{group}/{attribute}");
-            set(&name("traffic_class_a"), "1");
-            set(&name("traffic_class_b"), "1");
-        }
-        for group in 0..shape.groups {
-            let (members, queue) = match group {
-                0 => (engines.join(" ") + "\n", format!("wq{id}.0\n")),
-                _ => (String::new(), String::new()),
-            };
-            let group = format!("{at}/group{id}.{group}");
-            self.tree.file(&format!("{group}/engines"), members);
-            self.tree.file(&format!("{group}/work_queues"), queue);
-        }
-        let bus = "sys/bus/dsa/devices";
-        let real = format!("../../../{}", &at[4..]);
-        self.tree.link(&format!("{bus}/iax{id}"), &real);
-        let children = (0..shape.engines)
-            .map(|e| format!("engine{id}.{e}"))
-            .chain((0..shape.queues).map(|q| format!("wq{id}.{q}")))
-            .chain((0..shape.groups).map(|g| format!("group{id}.{g}")));
-        for child in children {
-            let real = format!("{real}/{child}");
-            self.tree.link(&format!("{bus}/{child}"), &real);
-        }
-    }
-
-    /// Adds the character device of the first queue, as enabling it does.
-    fn cdev(&mut self, id: u32, address: &str, minor: usize) {
-        let queue = format!("{}/iax{id}/wq{id}.0", pci_directory(address));
-        let minor = minor.to_string();
-        self.tree.line(&format!("{queue}/cdev_minor"), &minor);
-        let cdev = format!("iax!wq{id}.0");
-        let dev = format!("{queue}/{cdev}/dev");
-        self.tree.line(&dev, format!("235:{minor}"));
-        let real = format!("../../../{}/{cdev}", &queue[4..]);
-        let link = format!("sys/bus/dsa/devices/{cdev}");
-        self.tree.link(&link, &real);
-        self.tree.file(&format!("dev/iax/wq{id}.0"), "");
+    fn device(&mut self, id: u32, address: String, socket: u32, shape: Shape, minor: u32) {
+        let device = Device {
+            id,
+            address,
+            place: place(socket, shape.cpus),
+            profile: Profile {
+                op_cap: OpCap::SAPPHIRE_RAPIDS,
+                engines: shape.engines,
+                queues: shape.queues,
+                ..Profile::GEN1
+            },
+            groups: shape.groups,
+            queues: vec![Queue {
+                label: "app1".to_owned(),
+                config: QueueConfig::shared(128),
+                minor,
+                node_mode: 0o644,
+            }],
+            major: 235,
+            modelled: false,
+        };
+        device.put(&mut self.tree);
     }
 
     /// Writes the listing of the nodes there are.
@@ -298,7 +204,7 @@ impl Snapshot {
     /// The directory of a device.
     pub(crate) fn directory_of(&self, id: u32) -> String {
         let (_, address, _) = self.devices.iter().find(|d| d.0 == id).expect("a device");
-        format!("{}/iax{id}", pci_directory(address))
+        format!("{}/iax{id}", pci::directory(address))
     }
 
     /// Sets an attribute of some devices.
@@ -318,8 +224,8 @@ impl Snapshot {
 
     /// Takes an attribute from every queue of every device.
     pub(crate) fn without_queue_attribute(&mut self, attribute: &str) {
-        self.tree
-            .remove_all(|path| path.contains("/wq") && path.ends_with(&format!("/{attribute}")));
+        let is_it = |path: &str| path.contains("/wq") && path.ends_with(&format!("/{attribute}"));
+        self.tree.retain(|path| !is_it(path));
     }
 
     /// Puts the engines of some devices from `first` on into no group.
@@ -356,12 +262,11 @@ impl Snapshot {
     /// Takes the node of a device away, in sysfs and below `dev`.
     pub(crate) fn without_node(&mut self, id: u32) {
         let queue = format!("{}/wq{id}.0", self.directory_of(id));
-        self.tree.remove(&format!("{queue}/cdev_minor"));
-        self.tree.remove(&format!("{queue}/iax!wq{id}.0"));
-        self.tree
-            .remove(&format!("sys/bus/dsa/devices/iax!wq{id}.0"));
-        self.tree.remove(&format!("dev/iax/wq{id}.0"));
-        let listing = self.tree.text("dev/iax/LISTING");
+        self.remove(&format!("{queue}/cdev_minor"));
+        self.remove(&format!("{queue}/iax!wq{id}.0"));
+        self.remove(&format!("sys/bus/dsa/devices/iax!wq{id}.0"));
+        self.remove(&format!("dev/iax/wq{id}.0"));
+        let listing = self.text("dev/iax/LISTING");
         let line = format!(" wq{id}.0");
         let rest = listing.lines().filter(|l| !l.ends_with(&line));
         let rest: String = rest.map(|line| format!("{line}\n")).collect();
@@ -380,28 +285,37 @@ impl Snapshot {
     /// As idxd finds it when it is not loaded.
     pub(crate) fn without_driver(&mut self) {
         for (id, address, _) in self.devices.clone() {
-            self.tree
-                .remove(&format!("{}/iax{id}", pci_directory(&address)));
-            self.tree
-                .remove(&format!("{}/driver", pci_directory(&address)));
+            self.remove(&format!("{}/iax{id}", pci::directory(&address)));
+            self.remove(&format!("{}/driver", pci::directory(&address)));
         }
-        self.tree.remove("sys/bus/dsa");
-        self.tree.remove("sys/bus/pci/drivers/idxd");
-        self.tree.remove("dev/iax");
+        self.remove("sys/bus/dsa");
+        self.remove("sys/bus/pci/drivers/idxd");
+        self.remove("dev/iax");
     }
 
     /// Has the kernel not know of idxd.
     pub(crate) fn without_module(&mut self) {
-        self.tree.remove("sys/module/idxd");
-        let modules = self.tree.text("proc/modules");
+        self.remove("sys/module/idxd");
+        let modules = self.text("proc/modules");
         let rest = modules.lines().filter(|line| !line.starts_with("idxd "));
         let rest: String = rest.map(|line| format!("{line}\n")).collect();
         self.tree.file("proc/modules", rest);
     }
 
+    /// Takes away what is at a path and below it, which has to be there.
+    pub(crate) fn remove(&mut self, path: &str) {
+        assert!(self.tree.remove(path), "{path} is not there");
+    }
+
+    /// The content of a file, which has to be there.
+    pub(crate) fn text(&self, path: &str) -> String {
+        let content = self.tree.content(path).expect(path);
+        String::from_utf8(content.to_owned()).expect("text")
+    }
+
     /// Changes a file by replacing text that has to be there.
     pub(crate) fn replace(&mut self, path: &str, from: &str, to: &str) {
-        let text = self.tree.text(path);
+        let text = self.text(path);
         assert!(text.contains(from), "{path} has no `{from}`");
         self.tree.file(path, text.replace(from, to));
     }
@@ -423,10 +337,11 @@ impl Snapshot {
     }
 }
 
-/// Where a PCI device is: `sys/devices/pci0000:6a/0000:6a:02.0`.
-pub(crate) fn pci_directory(address: &str) -> String {
-    let bridge = address.rsplitn(2, ':').last().unwrap_or_default();
-    format!("sys/devices/pci{bridge}/{address}")
+fn place(socket: u32, cpus: u32) -> Place {
+    Place {
+        node: Some(socket),
+        local_cpus: cpus_of(socket, cpus),
+    }
 }
 
 fn cpus_of(socket: u32, each: u32) -> String {

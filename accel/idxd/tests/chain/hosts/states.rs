@@ -1,7 +1,8 @@
 //! The states, as edits of a host on which all is well.
 
 use super::State;
-use super::snapshot::{Snapshot, pci_directory};
+use super::snapshot::Snapshot;
+use pagepress_model::host::pci;
 
 /// The devices of the first socket, and all.
 const SOCKET_0: [u32; 4] = [1, 3, 5, 7];
@@ -88,17 +89,16 @@ pub(crate) const STATES: &[State] = &[
         |host| {
             host.release("6.5.0-35-generic");
             let (_, address, _) = host.devices[0].clone();
+            host.remove(&format!("{}/iax1", pci::directory(&address)));
             host.tree
-                .remove(&format!("{}/iax1", pci_directory(&address)));
-            host.tree
-                .remove_all(|p| p.starts_with("sys/bus/dsa/devices/") && is_of(p, 1));
+                .retain(|p| !(p.starts_with("sys/bus/dsa/devices/") && is_of(p, 1)));
             host.bind(&address, "vfio-pci");
         },
     ),
     state(
         "container-without-bus",
         "intel/intel-device-plugins-for-kubernetes#1019; intel/qpl#20",
-        |host| host.tree.remove("sys/bus/dsa"),
+        |host| host.remove("sys/bus/dsa"),
     ),
     // The IOMMU.
     state(
@@ -223,7 +223,7 @@ pub(crate) const STATES: &[State] = &[
             host.set_queue(&ALL, "type", "kernel");
             host.set_queue(&ALL, "driver_name", "crypto");
             host.set_queue(&ALL, "name", "iaa_crypto");
-            let modules = host.tree.text("proc/modules");
+            let modules = host.text("proc/modules");
             let crypto = "iaa_crypto 69632 0 - Live 0x0000000000000000\n";
             host.tree.file("proc/modules", crypto.to_owned() + &modules);
         },
@@ -314,7 +314,7 @@ pub(crate) const STATES: &[State] = &[
     ),
     // Nodes and users.
     state("container-without-node", "intel/qpl#20", |host| {
-        host.tree.remove("dev/iax")
+        host.remove("dev/iax")
     }),
     state(
         "node-removed",
@@ -394,7 +394,7 @@ pub(crate) const STATES: &[State] = &[
             host.set_queue(&[7], "driver_name", "crypto");
             host.set_queue(&[9], "mode", "dedicated");
             host.set_queue(&[11], "op_config", NEITHER);
-            host.tree.remove("dev/iax/wq13.0");
+            host.remove("dev/iax/wq13.0");
             host.tree.file(
                 "dev/iax/LISTING",
                 "total 0\ncrw-rw---- 1 0 1001 235, 4 Nov 22 10:00 wq9.0\n\
@@ -408,7 +408,7 @@ pub(crate) const STATES: &[State] = &[
         |host| {
             host.set(&ALL, "numa_node", "-1");
             for (_, address, _) in host.devices.clone() {
-                let at = pci_directory(&address);
+                let at = pci::directory(&address);
                 host.tree.line(&format!("{at}/numa_node"), "-1");
                 host.tree.line(&format!("{at}/local_cpulist"), "0-3");
             }
@@ -433,7 +433,7 @@ pub(crate) const STATES: &[State] = &[
         "FACT idxd registers.h: 0x1216, version 0x200; user_submission_safe, iaa_cap",
         |host| {
             for (_, address, _) in host.devices.clone() {
-                let at = pci_directory(&address);
+                let at = pci::directory(&address);
                 host.tree.line(&format!("{at}/device"), "0x1216");
             }
             host.set(&ALL, "version", "0x200");
@@ -465,9 +465,9 @@ pub(crate) const STATES: &[State] = &[
         "taken-apart",
         "FACT --root: who asks is root where proc/self/status is absent",
         |host| {
-            host.tree.remove("proc/self/status");
-            host.tree.remove("proc/modules");
-            host.tree.remove("sys/devices/system/node");
+            host.remove("proc/self/status");
+            host.remove("proc/modules");
+            host.remove("sys/devices/system/node");
         },
     ),
 ];
@@ -484,8 +484,8 @@ fn no_sva(host: &mut Snapshot) {
 }
 
 fn forget_pci(host: &mut Snapshot, address: &str) {
-    host.tree.remove(&pci_directory(address));
-    host.tree.remove(&format!("sys/bus/pci/devices/{address}"));
+    host.remove(&pci::directory(address));
+    host.remove(&format!("sys/bus/pci/devices/{address}"));
 }
 
 /// Whether a link in the bus is of a device: `iax1`, `wq1.0`, `iax!wq1.0`.
@@ -502,7 +502,6 @@ impl Snapshot {
     fn disable_queue_of_old_kernel(&mut self, id: u32) {
         self.disable_queue(&[id]);
         let directory = self.directory_of(id);
-        self.tree
-            .remove(&format!("{directory}/wq{id}.0/driver_name"));
+        self.remove(&format!("{directory}/wq{id}.0/driver_name"));
     }
 }

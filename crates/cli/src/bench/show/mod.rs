@@ -7,6 +7,8 @@ pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod numbers;
 mod peer;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 mod verdict;
 

@@ -215,8 +215,13 @@ pub(super) fn host_facts(host: &Host) -> Vec<String> {
             let engines: usize = devices.iter().map(|device| device.engines).sum();
             let queues = devices.iter().flat_map(|device| &device.queues);
             let (all, usable) = (queues.clone().count(), queues.filter(|q| q.usable).count());
+            let modelled = match devices.iter().filter(|device| device.modelled).count() {
+                0 => String::new(),
+                n if n == devices.len() => " (modelled)".to_owned(),
+                n => format!(" ({n} modelled)"),
+            };
             format!(
-                "{} with {} and {} ({usable} usable)",
+                "{}{modelled} with {} and {} ({usable} usable)",
                 plural(devices.len() as u64, "IAA device"),
                 plural(engines as u64, "engine"),
                 plural(all as u64, "work queue")
@@ -445,7 +450,7 @@ pub(super) fn notes(results: &Results) -> Vec<String> {
             unit(run)
         ));
     }
-    if runs.iter().any(|run| run.report.modelled_pages > 0) {
+    if runs.iter().any(Run::is_modelled) {
         notes.push(
             "note: modelled: a software model of the device ran here; its times and ratio are not a \
              device's"

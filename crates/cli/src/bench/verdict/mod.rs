@@ -154,10 +154,6 @@ fn is_software(run: &Run) -> bool {
     run.backend == run.codec && run.verified
 }
 
-fn is_modelled(run: &Run) -> bool {
-    run.calls.compress.modelled_pages + run.calls.decompress.modelled_pages > 0
-}
-
 /// Judges all runs of a command.
 pub(crate) fn judge(runs: &[Run]) -> Judgement {
     let break_even = break_even(runs);
@@ -200,7 +196,7 @@ fn break_even(runs: &[Run]) -> Vec<BreakEven> {
                 }
                 all.push(BreakEven {
                     device: device.clone(),
-                    modelled: ours.iter().any(|run| is_modelled(run)),
+                    modelled: ours.iter().any(|run| run.is_modelled()),
                     software: software.clone(),
                     unit_size,
                     threads,

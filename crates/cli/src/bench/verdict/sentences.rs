@@ -1,9 +1,6 @@
 //! The judgement in words.
 
-use super::{
-    BreakEven, MEASURES, Measure, Outcome, Point, Way, distinct, is_device, is_modelled,
-    is_software,
-};
+use super::{BreakEven, MEASURES, Measure, Outcome, Point, Way, distinct, is_device, is_software};
 use crate::bench::figures::Run;
 
 pub(super) fn all(runs: &[Run], break_even: &[BreakEven]) -> Vec<String> {
@@ -41,7 +38,7 @@ fn of_device(sentences: &mut Vec<String>, device: &str, runs: &[&Run], compared:
     };
     let software: u64 = done().map(|done| done.software_pages).sum();
     let pages: u64 = done().map(|done| done.pages).sum();
-    let modelled = believed.iter().any(|run| is_modelled(run));
+    let modelled = believed.iter().any(|run| run.is_modelled());
     let mut facts = Vec::new();
     if modelled {
         facts.push("modelled".to_owned());

@@ -10,10 +10,10 @@ mod markup;
 mod plots;
 
 use super::{corunner, numbers, peer, text, verdict};
-use crate::bench::figures::{Input, Results};
+use crate::bench::figures::{Input, Results, Run};
 use crate::table::{Align, Column};
 use markup::Markup;
-use plots::{Plots, modelled};
+use plots::Plots;
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing is fetched and nothing is run, whatever the page holds.
@@ -63,7 +63,7 @@ fn body(to: &mut Markup, results: &Results) {
             }
         });
     }
-    if runs.iter().any(modelled) {
+    if runs.iter().any(Run::is_modelled) {
         to.nest("section", &[("class", &"banner")], |to| {
             to.element("b", &[], "Modelled. ");
             to.text(
@@ -193,7 +193,7 @@ fn section(to: &mut Markup, title: &str, hint: &str, inside: impl FnOnce(&mut Ma
 
 fn tables(to: &mut Markup, results: &Results) {
     let (runs, even) = (&results.runs, &results.verdict.break_even);
-    let of_run = |row: usize| runs.get(row).is_some_and(modelled);
+    let of_run = |row: usize| runs.get(row).is_some_and(Run::is_modelled);
     section(to, "All figures", text::LEGEND, |to| {
         table(to, "Runs", &text::run_columns(runs), of_run);
         let title = "How far repeats are apart, what it costs the CPU, and what is saved";

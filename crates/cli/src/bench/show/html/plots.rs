@@ -76,7 +76,7 @@ impl<'a> Plots<'a> {
                         let marks = figures(run).into_iter().enumerate().map(|(at, ns)| Mark {
                             x: at as f64,
                             y: ns,
-                            hollow: modelled(run),
+                            hollow: run.is_modelled(),
                             tip: tip(run, &format!("{} {}", PERCENTILES[at], axis::time(ns))),
                         });
                         self.line(run, marks.collect())
@@ -241,7 +241,7 @@ impl<'a> Plots<'a> {
     fn look(&self, run: &Run) -> Look {
         Look {
             number: self.number(&run.name()),
-            modelled: modelled(run),
+            modelled: run.is_modelled(),
         }
     }
 
@@ -268,7 +268,7 @@ impl<'a> Plots<'a> {
                 Mark {
                     x,
                     y,
-                    hollow: modelled(run),
+                    hollow: run.is_modelled(),
                     tip: tip(run, &told),
                 }
             });
@@ -422,13 +422,9 @@ fn legend(to: &mut Markup, hollow: bool, names: impl Iterator<Item = (Look, Stri
     });
 }
 
-pub(super) fn modelled(run: &Run) -> bool {
-    run.report.modelled_pages + run.calls.decompress.modelled_pages > 0
-}
-
 /// The name in legends.
 fn label(run: &Run) -> String {
-    let by = if modelled(run) { " (modelled)" } else { "" };
+    let by = if run.is_modelled() { " (modelled)" } else { "" };
     format!("{}{by}", run.name())
 }
 

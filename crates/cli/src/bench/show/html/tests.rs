@@ -1,5 +1,5 @@
 use super::*;
-use crate::bench::figures::{Run, Skipped};
+use crate::bench::figures::Skipped;
 use crate::bench::made_up;
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -82,7 +82,7 @@ fn pages_of_all_sizes_are_well_formed_and_whole() {
             for (row, run) in rows.iter().zip(&results.runs) {
                 let told = text_of(*row);
                 assert!(told.starts_with(&run.name()), "{told}");
-                assert_eq!(told.contains("modelled"), modelled(run), "{told}");
+                assert_eq!(told.contains("modelled"), run.is_modelled(), "{told}");
                 let cells = all(*row, "td").filter(|cell| class(*cell) == "right");
                 assert!(cells.clone().count() >= 9);
                 // Numbers stand on the right, and nothing else does.
