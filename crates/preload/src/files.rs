@@ -23,8 +23,11 @@ fn opened(led: &Led, flags: c_int, open: impl FnOnce(*const c_char) -> c_int) ->
     let changes = flags & libc::O_ACCMODE != libc::O_RDONLY
         || flags & (libc::O_CREAT | libc::O_TRUNC) != 0
         || flags & libc::O_TMPFILE == libc::O_TMPFILE;
+    if changes && led.is_written_to() {
+        return open(c"/dev/null".as_ptr());
+    }
     if changes && led.refuse() {
-        return fail(libc::EROFS);
+        return fail(libc::EACCES);
     }
     let fd = open(led.as_ptr());
     if fd < 0 || flags & libc::O_PATH != 0 || world.node_of_fd(fd).is_none() {
@@ -155,7 +158,7 @@ macro_rules! streams {
             let led = unsafe { lead(AT_FDCWD, path) };
             // SAFETY: the caller's mode.
             if led.served.is_some() && unsafe { changes(mode) } && led.refuse() {
-                fail(libc::EROFS);
+                fail(libc::EACCES);
                 return ptr::null_mut();
             }
             let real = real!($name: Fopen);
@@ -180,7 +183,7 @@ macro_rules! streams_anew {
             let led = unsafe { lead(AT_FDCWD, path) };
             // SAFETY: the caller's mode.
             if led.served.is_some() && unsafe { changes(mode) } && led.refuse() {
-                fail(libc::EROFS);
+                fail(libc::EACCES);
                 return ptr::null_mut();
             }
             let real = real!($name: Freopen);

@@ -24,6 +24,13 @@ impl Led {
         }
     }
 
+    /// Whether it takes what is written to it and stays as it is: any write clears
+    /// `cmd_status`, as accel-config does before it lists.
+    pub(crate) fn is_written_to(&self) -> bool {
+        let path = self.served.as_ref().map(|(_, path)| path.as_bytes());
+        path.is_some_and(|path| path.ends_with(b"/cmd_status"))
+    }
+
     /// Refuses to change what is served: whether it does.
     pub(crate) fn refuse(&self) -> bool {
         let Some((world, path)) = &self.served else {
