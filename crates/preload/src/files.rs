@@ -7,6 +7,7 @@ use crate::real::{fail, number, real};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::ptr;
 use libc::{AT_FDCWD, DIR, FILE, dirent, mode_t, size_t, ssize_t, statx};
+use pagepress_vdev::paths::LONGEST;
 use pagepress_vdev::sys;
 use pagepress_vdev::world::world;
 
@@ -395,7 +396,32 @@ unsafe fn read_link(
         Err(error) => return fail(number(&error)) as ssize_t,
     };
     // SAFETY: the kernel has filled that much of it.
-    shown(unsafe { core::slice::from_raw_parts_mut(to.cast(), len) }) as ssize_t
+    let told = unsafe { core::slice::from_raw_parts_mut(to.cast::<u8>(), len) };
+    let Some(world) = world() else {
+        return len as ssize_t;
+    };
+    if len < size {
+        return shown(told) as ssize_t;
+    }
+    // Cut short, it may be whole without the root.
+    let mut whole = [0u8; LONGEST];
+    // SAFETY: the path ends, and there is that much room.
+    let again = unsafe {
+        sys::tell_link(
+            directory,
+            led.as_ptr(),
+            whole.as_mut_ptr().cast(),
+            whole.len(),
+        )
+    };
+    match again.ok().and_then(|len| world.paths.shown(&whole[..len])) {
+        Some(shown) => {
+            let len = shown.len().min(size);
+            told[..len].copy_from_slice(&shown[..len]);
+            len as ssize_t
+        }
+        None => len as ssize_t,
+    }
 }
 
 // SAFETY: of libc's name and type, see above.
