@@ -1,5 +1,6 @@
 //! What the virtual devices did.
 
+use pagepress_abi::Status;
 use pagepress_vdev::{Count, Counters};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,6 +26,14 @@ fn label(count: Count) -> &'static str {
     }
 }
 
+/// A record's first byte in words.
+fn of_status(byte: Status) -> String {
+    match byte.0 & Status::WRITE_FAULT {
+        0 => byte.to_string(),
+        _ => format!("{}, on a write", Status::of(byte.0)),
+    }
+}
+
 /// A table for people, without what never happened.
 pub(super) fn text(counters: &Counters) -> String {
     let counts = Count::ALL.iter().map(|&(count, _)| {
@@ -34,7 +43,7 @@ pub(super) fn text(counters: &Counters) -> String {
     let of_opcodes = counters.opcodes().map(|(op, n)| (format!("  {op}"), n));
     let of_statuses = counters
         .statuses()
-        .map(|(status, n)| (format!("  {status}"), n));
+        .map(|(status, n)| (format!("  {}", of_status(status)), n));
     let mut lines: Vec<(String, u64)> = Vec::new();
     let headings = [
         ("", counts.collect::<Vec<_>>()),
@@ -95,7 +104,7 @@ pub(super) fn json(counters: &Counters) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pagepress_abi::{Opcode, Status};
+    use pagepress_abi::Opcode;
     use serde_json::Value;
 
     #[test]
@@ -111,6 +120,7 @@ mod tests {
         counters.add_opcode(Opcode::COMPRESS);
         counters.add_opcode(Opcode(0xFE));
         counters.add_status(Status::SUCCESS);
+        counters.add_status(Status(0x83));
         let shown = text(&counters);
         let lines: Vec<Vec<&str>> = shown
             .lines()
@@ -121,7 +131,9 @@ mod tests {
         assert_eq!(lines[3], ["compress", "1"]);
         assert_eq!(lines[4], ["opcode", "0xfe", "1"]);
         assert_eq!(lines[6], ["status", "0x01:", "success", "1"]);
-        assert_eq!(lines.len(), 7, "{shown}");
+        assert!(shown.contains("status 0x03: page fault"), "{shown}");
+        assert!(shown.contains(", on a write"), "{shown}");
+        assert_eq!(lines.len(), 8, "{shown}");
 
         let json: Value = serde_json::from_str(&json(&counters)).unwrap();
         assert_eq!(json["modelled"], true);
