@@ -6,6 +6,8 @@
 //! that it preloads into the program reads the configuration, shows the program
 //! those files in the places they belong to, and is the device to it.
 //!
+//! What is in the program is for x86-64 alone.
+//!
 //! | module | what |
 //! |---|---|
 //! | [`config`] | what both sides agree on |
@@ -21,14 +23,22 @@
 pub mod config;
 pub mod counters;
 pub mod decode;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod devices;
 pub mod overlay;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod paths;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod portals;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod signals;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod stack;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod sys;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod trace;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub mod world;
 
 pub use config::Config;

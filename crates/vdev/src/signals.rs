@@ -240,7 +240,6 @@ fn address_of(info: &siginfo_t) -> u64 {
 }
 
 /// The registers of a thread by the numbers that instructions have for them.
-#[cfg(target_arch = "x86_64")]
 fn registers(context: &ucontext_t) -> Registers {
     use libc::{
         REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX, REG_RBP,
@@ -281,7 +280,6 @@ fn page_fault(address: u64) -> Found {
 }
 
 /// Executes the instruction at which a thread stopped, if it is one of ours.
-#[cfg(target_arch = "x86_64")]
 fn execute(world: &World, context: &mut ucontext_t) -> Found {
     use libc::{REG_EFL, REG_RIP};
     /// Carry, parity, adjust, zero, sign and overflow.
@@ -344,12 +342,6 @@ fn execute(world: &World, context: &mut ucontext_t) -> Found {
     }
     registers[REG_RIP as usize] += submitting.length as i64;
     Found::Executed
-}
-
-/// Elsewhere there are no such instructions.
-#[cfg(not(target_arch = "x86_64"))]
-fn execute(_: &World, _: &mut ucontext_t) -> Found {
-    Found::Foreign
 }
 
 /// Has the program's own handler see to a fault of its own, or the system, if it has
@@ -420,7 +412,7 @@ fn first_word(set: &libc::sigset_t) -> sys::SignalMask {
     unsafe { ptr::from_ref(set).cast::<sys::SignalMask>().read() }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::world::tests::made;

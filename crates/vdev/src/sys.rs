@@ -303,20 +303,15 @@ pub fn block_signals() -> SignalMask {
 /// What segment registers add to addresses: FS and GS.
 #[must_use]
 pub fn segment_bases() -> (u64, u64) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        const GET_FS: usize = 0x1003;
-        const GET_GS: usize = 0x1004;
-        let get = |code: usize| {
-            let mut base = 0u64;
-            // SAFETY: the kernel writes the one number.
-            let _ = unsafe { call(libc::SYS_arch_prctl, [code, at(&raw mut base), 0, 0, 0, 0]) };
-            base
-        };
-        (get(GET_FS), get(GET_GS))
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    (0, 0)
+    const GET_FS: usize = 0x1003;
+    const GET_GS: usize = 0x1004;
+    let get = |code: usize| {
+        let mut base = 0u64;
+        // SAFETY: the kernel writes the one number.
+        let _ = unsafe { call(libc::SYS_arch_prctl, [code, at(&raw mut base), 0, 0, 0, 0]) };
+        base
+    };
+    (get(GET_FS), get(GET_GS))
 }
 
 /// Copies to an address of this process, if that can be written.
