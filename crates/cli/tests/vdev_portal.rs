@@ -12,28 +12,32 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The program; `None` if there is no compiler.
+/// A program made of these sources; `None` if there is no compiler.
+fn compiled(name: &str, sources: &[&str]) -> Option<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vdev");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-pthread", "-o"]).arg(&program);
+    compiler.args(sources.iter().map(|source| directory.join(source)));
+    match compiler.output() {
+        Ok(output) => {
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{told}");
+            Some(program)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            println!("skipped: there is no C compiler (cc)");
+            None
+        }
+        Err(error) => panic!("cc: {error}"),
+    }
+}
+
+/// The program that submits.
 fn portal() -> Option<&'static Path> {
     static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vdev");
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("vdev-portal");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-pthread", "-o"]).arg(&program);
-        compiler.args(["portal.c", "manners.c", "ways.S"].map(|name| sources.join(name)));
-        match compiler.output() {
-            Ok(output) => {
-                let told = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success(), "{told}");
-                Some(program)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                println!("skipped: there is no C compiler (cc)");
-                None
-            }
-            Err(error) => panic!("cc: {error}"),
-        }
-    });
+    let sources = ["portal.c", "manners.c", "ways.S"];
+    let program = PROGRAM.get_or_init(|| compiled("vdev-portal", &sources));
     program.as_deref()
 }
 
@@ -239,4 +243,19 @@ fn a_shared_queue_is_full_at_its_threshold() {
     let counted = run(setting(&[]), "full", 1, 1).unwrap();
     assert_eq!(counted.by_program("until_retry"), 4 * SIZE);
     assert_eq!(counted.by_program("retried"), 0);
+}
+
+#[test]
+fn nodes_are_waited_for_and_refuse_what_drivers_refuse() {
+    let Some(program) = compiled("vdev-waiting", &["waiting.c"]) else {
+        return;
+    };
+    for options in [&[][..], &["--device-thread"], &["--wq", "dedicated"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
+        command.args(["vdev", "run"]).args(options);
+        command.arg("--").arg(&program).arg("/dev/iax/wq1.0");
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{options:?}: {stderr}");
+    }
 }
