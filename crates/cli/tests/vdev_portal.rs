@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// A program made of these sources; `None` if there is no compiler.
+/// A program made of these sources, if they are no options; `None` if there is no compiler.
 fn compiled(name: &str, sources: &[&str]) -> Option<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vdev");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut compiler = Command::new("cc");
     compiler.args(["-O2", "-pthread", "-o"]).arg(&program);
-    compiler.args(sources.iter().map(|source| directory.join(source)));
+    compiler.current_dir(directory).args(sources);
     match compiler.output() {
         Ok(output) => {
             let told = String::from_utf8_lossy(&output.stderr);
@@ -258,4 +258,20 @@ fn nodes_are_waited_for_and_refuse_what_drivers_refuse() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{options:?}: {stderr}");
     }
+}
+
+#[test]
+fn all_that_looks_at_files_sees_the_same() {
+    let Some(program) = compiled("vdev-looking", &["-D_FORTIFY_SOURCE=2", "looking.c"]) else {
+        return;
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pagepress"));
+    command.args(["vdev", "run", "--"]).arg(&program);
+    command.args(["/dev/iax/wq1.0", "/sys/bus/dsa/devices/iax1/state"]);
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(output.stdout, b"e\n", "enabled");
+    // Said once, however often it is tried.
+    assert_eq!(stderr.matches("cannot be changed").count(), 1, "{stderr}");
 }

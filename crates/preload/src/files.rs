@@ -27,7 +27,7 @@ fn opened(led: &Led, flags: c_int, open: impl FnOnce(*const c_char) -> c_int) ->
     if changes && led.is_written_to() {
         return open(c"/dev/null".as_ptr());
     }
-    if changes && led.refuse() {
+    if changes && led.refuse(flags & libc::O_CREAT != 0) {
         return fail(libc::EACCES);
     }
     let fd = open(led.as_ptr());
@@ -120,16 +120,17 @@ macro_rules! creates {
 }
 creates! { creat creat64 }
 
-/// Whether a stream of this mode changes its file.
+/// Whether a stream of this mode is refused, as it changes what is served.
 ///
 /// # Safety
-/// It ends with a zero.
-unsafe fn changes(mode: *const c_char) -> bool {
+/// The mode ends with a zero.
+unsafe fn is_refused(led: &Led, mode: *const c_char) -> bool {
     // SAFETY: as the caller promises.
     let mode = unsafe { CStr::from_ptr(mode) }.to_bytes();
     // What follows a comma is the name of a character set.
     let mode = mode.split(|&byte| byte == b',').next().unwrap_or_default();
-    mode.first() != Some(&b'r') || mode.contains(&b'+')
+    let creates = mode.first() != Some(&b'r');
+    (creates || mode.contains(&b'+')) && led.refuse(creates)
 }
 
 /// A stream that was opened, unless it is of a node that is not to be had.
@@ -158,7 +159,7 @@ macro_rules! streams {
             // SAFETY: the caller's path.
             let led = unsafe { lead(AT_FDCWD, path) };
             // SAFETY: the caller's mode.
-            if led.served.is_some() && unsafe { changes(mode) } && led.refuse() {
+            if led.served.is_some() && unsafe { is_refused(&led, mode) } {
                 fail(libc::EACCES);
                 return ptr::null_mut();
             }
@@ -183,7 +184,7 @@ macro_rules! streams_anew {
             // SAFETY: the caller's path.
             let led = unsafe { lead(AT_FDCWD, path) };
             // SAFETY: the caller's mode.
-            if led.served.is_some() && unsafe { changes(mode) } && led.refuse() {
+            if led.served.is_some() && unsafe { is_refused(&led, mode) } {
                 fail(libc::EACCES);
                 return ptr::null_mut();
             }

@@ -31,18 +31,21 @@ impl Led {
         path.is_some_and(|path| path.ends_with(b"/cmd_status"))
     }
 
-    /// Refuses to change what is served: whether it does.
-    pub(crate) fn refuse(&self) -> bool {
+    /// Refuses to change what is served, or to make it if `creates` is set: whether it
+    /// does. A node is there to be written to.
+    pub(crate) fn refuse(&self, creates: bool) -> bool {
         let Some((world, path)) = &self.served else {
             return false;
         };
-        // A node is there to be written to.
-        let node = sys::stat_at(libc::AT_FDCWD, path.as_c_str(), 0)
-            .is_ok_and(|stat| world.node_of(stat.st_dev, stat.st_ino).is_some());
-        if !node {
+        let refused = match sys::stat_at(libc::AT_FDCWD, path.as_c_str(), 0) {
+            Ok(stat) => world.node_of(stat.st_dev, stat.st_ino).is_none(),
+            // What is not there, the system says.
+            Err(_) => creates,
+        };
+        if refused {
             world.refuse(world.paths.shown(path.as_bytes()).unwrap_or_default());
         }
-        !node
+        refused
     }
 }
 

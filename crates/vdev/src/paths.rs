@@ -51,6 +51,13 @@ impl Buffer {
         true
     }
 
+    /// Takes the beginning away.
+    fn cut(&mut self, start: usize) {
+        self.bytes.copy_within(start..self.len, 0);
+        self.len -= start;
+        self.bytes[self.len] = 0;
+    }
+
     /// Takes the last name away.
     fn pop(&mut self) {
         let slash = self.as_bytes().iter().rposition(|&byte| byte == b'/');
@@ -101,9 +108,17 @@ impl Paths {
                 return None;
             }
             base(&mut plain);
-            // What lies below the root already is what it is.
-            if plain.len == 0 || self.shown(plain.as_bytes()).is_some() {
+            if plain.len == 0 {
                 return None;
+            }
+            // Who is below the root is where it seems to be.
+            if let Some(shown) = self.shown(plain.as_bytes()) {
+                let start = plain.len - shown.len();
+                if shown.len() == 1 {
+                    plain.set(b"/");
+                } else {
+                    plain.cut(start);
+                }
             }
             if plain.as_bytes() == b"/" {
                 plain.len = 0;
@@ -243,8 +258,15 @@ mod tests {
             // Somebody got there without us.
             ("/sys/bus/dsa", "devices", Some("/sys/bus/dsa/devices")),
             ("/home", "sys/bus/dsa", None),
-            ("/tmp/x/root/sys/bus/dsa", "devices", None),
-            ("/tmp/x/root/sys", "../../../../sys/bus/dsa", None),
+            // We have brought it there.
+            (
+                "/tmp/x/root/sys/bus/dsa",
+                "devices/../x",
+                Some("/sys/bus/dsa/devices/../x"),
+            ),
+            ("/tmp/x/root/sys", "bus/dsa", Some("/sys/bus/dsa")),
+            ("/tmp/x/root/sys", "../home", None),
+            ("/tmp/x/root", "dev/iax", Some("/dev/iax")),
         ] {
             let to = to.map(|to| format!("/tmp/x/root{to}"));
             assert_eq!(at(directory, path), to, "{directory} {path}");
