@@ -83,10 +83,9 @@ impl Place {
         self.allow(name, 0o755);
     }
 
-    /// A copy of a program. Not by this process: a child that another test starts just
-    /// then would hold the file open for writing, and nobody could run it.
+    /// A copy, by another process: children of this one might hold it open for writing.
     fn copied(&self, from: &Path, name: &str) {
-        let done = Command::new("cp").arg(from).arg(self.at(name)).status();
+        let done = Command::new("cp").args([from, &self.at(name)]).status();
         assert!(done.unwrap().success());
     }
 

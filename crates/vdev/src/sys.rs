@@ -256,6 +256,15 @@ pub unsafe fn reserve(address: *mut c_void, len: usize, flags: c_int) -> io::Res
     Ok(mapped)
 }
 
+/// `munmap(2)`.
+///
+/// # Safety
+/// Nobody uses what is there.
+pub unsafe fn unmap(address: *mut c_void, len: usize) {
+    // SAFETY: as the caller promises.
+    let _ = unsafe { call(libc::SYS_munmap, [at(address), len, 0, 0, 0, 0]) };
+}
+
 /// Whether something is mapped at an address, be it of any use or not.
 #[must_use]
 pub fn is_mapped(address: u64) -> bool {

@@ -239,11 +239,14 @@ impl World {
         }
         // SAFETY: the caller promises it.
         let portal = unsafe { sys::reserve(address, PORTAL as usize, flags) }?;
-        let fd = sys::duplicate(fd, FD).unwrap_or(-1);
-        if !self
-            .portals
-            .add(portal.expose_provenance() as u64, node, fd)
-        {
+        let kept = sys::duplicate(fd, FD).unwrap_or(-1);
+        let page = portal.expose_provenance() as u64;
+        if !self.portals.add(page, node, kept) {
+            if kept >= 0 {
+                sys::close(kept);
+            }
+            // SAFETY: mapped just now, and nobody knows of it.
+            unsafe { sys::unmap(portal, PORTAL as usize) };
             return Err(error(libc::ENOMEM));
         }
         self.counters.add(Count::Mapped);
@@ -459,6 +462,23 @@ pub(crate) mod tests {
         world.opened(second.as_raw_fd()).unwrap_err();
         world.unmap(portal, 4096);
         world.opened(second.as_raw_fd()).unwrap();
+    }
+
+    #[test]
+    fn too_many_portals_leave_nothing_behind() {
+        let (dir, world) = made(|_| {});
+        let file = open(&dir);
+        world.opened(file.as_raw_fd()).unwrap();
+        for page in 1..=crate::portals::MOST as u64 {
+            assert!(world.portals.add(page * PORTAL, 0, -1));
+        }
+        // SAFETY: the system chooses the address.
+        let refused = unsafe { world.map(0, file.as_raw_fd(), ptr::null_mut(), 4096, 0) };
+        assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::ENOMEM));
+        // Other tests have such files open meanwhile, but none of this world's.
+        let kept = (FD..FD + 64).filter(|&fd| world.node_of_fd(fd).is_some());
+        assert_eq!(kept.count(), 0);
+        assert_eq!(world.counters.get(Count::Mapped), 0);
     }
 
     #[test]
