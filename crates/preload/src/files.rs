@@ -528,6 +528,13 @@ unsafe extern "C" fn getcwd(to: *mut c_char, size: size_t) -> *mut c_char {
     unsafe { shown_string(told) }
 }
 
+// SAFETY: of libc's name and type, see above.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __getcwd_chk(to: *mut c_char, size: size_t, room: size_t) -> *mut c_char {
+    // SAFETY: no more than there is room for.
+    unsafe { getcwd(to, size.min(room)) }
+}
+
 macro_rules! reads_entries {
     ($($name:ident)*) => {$(
         // SAFETY: of libc's name and type, see above; both are the same here.
