@@ -3,7 +3,8 @@
 //!
 //! `pagepress vdev run -- cargo bench -p pagepress-benches --bench portal -- CORPUS` asks
 //! a virtual device, where the portal is a trap (modelled); without `vdev run`, a real
-//! one. The queue is `/dev/iax/wq1.0`, unless `PAGEPRESS_NODE` names another.
+//! one. The queue is `/dev/iax/wq1.0`, unless `PAGEPRESS_NODE` names another. A dedicated
+//! one can be opened once: by its portal, or by `write(2)` if `PAGEPRESS_WRITE` is set.
 
 #![expect(unsafe_code, reason = "submits descriptors")]
 

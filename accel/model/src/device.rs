@@ -195,7 +195,7 @@ impl Device {
         self
     }
 
-    /// The device with somebody who is told of every descriptor's end.
+    /// The device with somebody who is told of every descriptor, and of its end.
     ///
     /// # Panics
     /// If there is another handle to the device already.

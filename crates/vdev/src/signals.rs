@@ -408,7 +408,8 @@ fn forward(signal: c_int, info: &mut siginfo_t, context: &mut ucontext_t, made_u
 
 /// The signals that the kernel knows, of a set.
 fn first_word(set: &libc::sigset_t) -> sys::SignalMask {
-    // SAFETY: a set has 128 bytes, of which the kernel has filled the first 8.
+    // SAFETY: a set is longer, and any bytes are one. Of the one in a context, the
+    // kernel has filled these 8 alone.
     unsafe { ptr::from_ref(set).cast::<sys::SignalMask>().read() }
 }
 

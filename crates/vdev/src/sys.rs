@@ -105,12 +105,16 @@ pub fn lock(fd: c_int) -> io::Result<()> {
     unsafe { call(libc::SYS_flock, [fd as usize, how as usize, 0, 0, 0, 0]) }.map(drop)
 }
 
-/// Another descriptor of the same opening, from `least` on, that `exec` closes.
+/// File descriptors of this library's own begin here, if they may: programs close
+/// what they do not know, and reuse small numbers.
+pub const OWN: c_int = 700;
+
+/// Another descriptor of the same opening, from [`OWN`] on, that `exec` closes.
 ///
 /// # Errors
 /// Those of `fcntl(2)`.
-pub fn duplicate(fd: c_int, least: c_int) -> io::Result<c_int> {
-    let (command, least) = (libc::F_DUPFD_CLOEXEC as usize, least as usize);
+pub fn duplicate(fd: c_int) -> io::Result<c_int> {
+    let (command, least) = (libc::F_DUPFD_CLOEXEC as usize, OWN as usize);
     // SAFETY: it touches no memory.
     let copy = unsafe { call(libc::SYS_fcntl, [fd as usize, command, least, 0, 0, 0]) };
     copy.map(|fd| fd as c_int)

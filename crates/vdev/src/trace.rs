@@ -11,10 +11,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// File descriptors of this library's own begin here, if they may: programs close
-/// what they do not know, and reuse small numbers.
-const FD: i32 = 700;
-
 /// A file that lines are appended to, by all processes alike.
 #[derive(Debug)]
 pub struct Trace {
@@ -80,7 +76,7 @@ impl Trace {
 fn open(path: &CString) -> Option<i32> {
     let fd = sys::open_to_append(path).ok()?;
     // Small numbers are the program's if the others are not to be had.
-    let Ok(high) = sys::duplicate(fd, FD) else {
+    let Ok(high) = sys::duplicate(fd) else {
         return Some(fd);
     };
     sys::close(fd);

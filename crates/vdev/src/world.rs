@@ -55,9 +55,6 @@ pub fn world() -> Option<&'static World> {
 const SALT: u32 = 20;
 const PID: off_t = (1 << 22) - 1;
 
-/// File descriptors of this library's own begin here, see [`crate::trace`].
-const FD: c_int = 700;
-
 fn error(number: c_int) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
@@ -239,7 +236,7 @@ impl World {
         }
         // SAFETY: the caller promises it.
         let portal = unsafe { sys::reserve(address, PORTAL as usize, flags) }?;
-        let kept = sys::duplicate(fd, FD).unwrap_or(-1);
+        let kept = sys::duplicate(fd).unwrap_or(-1);
         let page = portal.expose_provenance() as u64;
         if !self.portals.add(page, node, kept) {
             if kept >= 0 {
@@ -476,7 +473,7 @@ pub(crate) mod tests {
         let refused = unsafe { world.map(0, file.as_raw_fd(), ptr::null_mut(), 4096, 0) };
         assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::ENOMEM));
         // Other tests have such files open meanwhile, but none of this world's.
-        let kept = (FD..FD + 64).filter(|&fd| world.node_of_fd(fd).is_some());
+        let kept = (sys::OWN..sys::OWN + 64).filter(|&fd| world.node_of_fd(fd).is_some());
         assert_eq!(kept.count(), 0);
         assert_eq!(world.counters.get(Count::Mapped), 0);
     }
